@@ -1,0 +1,3 @@
+//! The mailstead binary.
+
+fn main() {}
