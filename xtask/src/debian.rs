@@ -1,0 +1,85 @@
+//! What the tests need from Debian, and which tests need it.
+
+use std::process::Command;
+
+use crate::Outcome;
+use crate::process::{find, is_root, say, step};
+
+/// A program that some tests drive: its name, and the Debian package that has it.
+pub(crate) struct Tool {
+    pub(crate) program: &'static str,
+    pub(crate) package: &'static str,
+}
+
+const fn tool(program: &'static str, package: &'static str) -> Tool {
+    Tool { program, package }
+}
+
+/// The end-to-end suites (a file each in `e2e/tests`) and the programs that each drives.
+pub(crate) const SUITES: &[(&str, &[Tool])] = &[
+    ("operator", &[]),
+    ("crash", &[]),
+    ("durability", &[tool("strace", "strace")]),
+    ("swaks", &[tool("swaks", "swaks"), tool("openssl", "openssl")]),
+    ("gsasl", &[tool("gsasl", "gsasl")]),
+    ("curl", &[tool("curl", "curl")]),
+    ("mbsync", &[tool("mbsync", "isync")]),
+    ("mutt", &[tool("mutt", "mutt")]),
+    ("postfix", &[tool("postfix", "postfix"), tool("unshare", "util-linux")]),
+    ("python", &[tool("python3", "python3")]),
+];
+
+/// Packages that are no single program: Perl modules for swaks' TLS and mechanisms, Python's IMAPClient.
+const MODULES: &[(&str, &str)] = &[
+    ("/usr/share/perl5/Authen/SASL.pm", "libauthen-sasl-perl"),
+    ("/usr/share/perl5/Digest/HMAC_MD5.pm", "libdigest-hmac-perl"),
+    ("/usr/share/perl5/Net/DNS.pm", "libnet-dns-perl"),
+    ("/usr/lib/python3/dist-packages/imapclient/__init__.py", "python3-imapclient"),
+];
+
+/// As root, installs what is missing; otherwise leaves it to [`lacking`] to name it.
+pub(crate) fn install() -> Outcome {
+    let mut packages: Vec<&str> = SUITES
+        .iter()
+        .flat_map(|(_, tools)| tools.iter())
+        .filter(|tool| find(tool.program).is_none())
+        .map(|tool| tool.package)
+        .chain(MODULES.iter().filter(|(file, _)| !std::path::Path::new(file).exists()).map(|(_, package)| *package))
+        .collect();
+    if crate::postgres::binaries().is_none() {
+        packages.push("postgresql");
+    }
+    packages.sort_unstable();
+    packages.dedup();
+    if packages.is_empty() || !is_root() || find("apt-get").is_none() {
+        return Ok(());
+    }
+    say(&format!("installing from Debian: {}", packages.join(" ")));
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive").arg("-qq").args(arguments).stdout(std::process::Stdio::null());
+        command
+    };
+    step("apt-get update", &mut apt(&["update"]))?;
+    step("apt-get install", apt(&["install", "--yes", "--no-install-recommends"]).args(&packages))
+}
+
+/// Why a suite cannot run here, in words that say what to install; `None` when it can.
+pub(crate) fn lacking(suite: &str) -> Option<String> {
+    let (_, tools) = SUITES.iter().find(|(name, _)| *name == suite)?;
+    let mut missing: Vec<String> = tools
+        .iter()
+        .filter(|tool| find(tool.program).is_none())
+        .map(|tool| format!("{} (apt install {})", tool.program, tool.package))
+        .collect();
+    if suite == "python" || suite == "swaks" {
+        let wanted = if suite == "python" { "python3-" } else { "lib" };
+        missing.extend(
+            MODULES
+                .iter()
+                .filter(|(file, package)| package.starts_with(wanted) && !std::path::Path::new(file).exists())
+                .map(|(_, package)| format!("{package} (apt install {package})")),
+        );
+    }
+    (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", ")))
+}
