@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::Outcome;
-use crate::process::{find, is_root, say, step};
+use crate::process::{find, is_root, output, say, step};
 
 /// A program that some tests drive: its name, and the Debian package that has it.
 pub(crate) struct Tool {
@@ -29,12 +29,13 @@ pub(crate) const SUITES: &[(&str, &[Tool])] = &[
     ("python", &[tool("python3", "python3")]),
 ];
 
-/// Packages that are no single program: Perl modules for swaks' TLS and mechanisms, Python's IMAPClient.
-const MODULES: &[(&str, &str)] = &[
-    ("/usr/share/perl5/Authen/SASL.pm", "libauthen-sasl-perl"),
-    ("/usr/share/perl5/Digest/HMAC_MD5.pm", "libdigest-hmac-perl"),
-    ("/usr/share/perl5/Net/DNS.pm", "libnet-dns-perl"),
-    ("/usr/lib/python3/dist-packages/imapclient/__init__.py", "python3-imapclient"),
+/// What is no single program, asked of its interpreter: Perl modules for swaks' TLS and mechanisms, Python's `venv`.
+const MODULES: &[(&[&str], &str)] = &[
+    (&["perl", "-MAuthen::SASL", "-e1"], "libauthen-sasl-perl"),
+    (&["perl", "-MDigest::HMAC_MD5", "-e1"], "libdigest-hmac-perl"),
+    (&["perl", "-MNet::DNS", "-e1"], "libnet-dns-perl"),
+    (&["perl", "-MNet::SSLeay", "-e1"], "libnet-ssleay-perl"),
+    (&["python3", "-c", "import ensurepip"], "python3-venv"),
 ];
 
 /// As root, installs what is missing; otherwise leaves it to [`lacking`] to name it.
@@ -44,7 +45,7 @@ pub(crate) fn install() -> Outcome {
         .flat_map(|(_, tools)| tools.iter())
         .filter(|tool| find(tool.program).is_none())
         .map(|tool| tool.package)
-        .chain(MODULES.iter().filter(|(file, _)| !std::path::Path::new(file).exists()).map(|(_, package)| *package))
+        .chain(MODULES.iter().filter(|(question, _)| !answers(question)).map(|(_, package)| *package))
         .collect();
     if crate::postgres::binaries().is_none() {
         packages.push("postgresql");
@@ -64,22 +65,17 @@ pub(crate) fn install() -> Outcome {
     step("apt-get install", apt(&["install", "--yes", "--no-install-recommends"]).args(&packages))
 }
 
+fn answers(question: &[&str]) -> bool {
+    question.split_first().is_some_and(|(program, arguments)| output(Command::new(program).args(arguments)).is_ok())
+}
+
 /// Why a suite cannot run here, in words that say what to install; `None` when it can.
 pub(crate) fn lacking(suite: &str) -> Option<String> {
     let (_, tools) = SUITES.iter().find(|(name, _)| *name == suite)?;
-    let mut missing: Vec<String> = tools
+    let missing: Vec<String> = tools
         .iter()
         .filter(|tool| find(tool.program).is_none())
         .map(|tool| format!("{} (apt install {})", tool.program, tool.package))
         .collect();
-    if suite == "python" || suite == "swaks" {
-        let wanted = if suite == "python" { "python3-" } else { "lib" };
-        missing.extend(
-            MODULES
-                .iter()
-                .filter(|(file, package)| package.starts_with(wanted) && !std::path::Path::new(file).exists())
-                .map(|(_, package)| format!("{package} (apt install {package})")),
-        );
-    }
     (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", ")))
 }

@@ -10,6 +10,7 @@ mod debian;
 mod layers;
 mod postgres;
 mod process;
+mod python;
 mod test;
 
 use std::process::ExitCode;

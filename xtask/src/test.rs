@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::debian::{self, SUITES};
 use crate::process::{cargo, output, root, say, step};
-use crate::{Outcome, postgres};
+use crate::{Outcome, postgres, python};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if options.no_e2e {
         skipped.push("the end-to-end suites: --no-e2e".to_owned());
     } else {
-        end_to_end(&environment, &mut skipped)?;
+        end_to_end(environment, &mut skipped)?;
     }
 
     for reason in &skipped {
@@ -66,13 +66,25 @@ fn units(environment: &[(&str, OsString)]) -> Outcome {
 }
 
 /// The binary as a black box. A suite whose programs are missing is left out, and named.
-fn end_to_end(environment: &[(&str, OsString)], skipped: &mut Vec<String>) -> Outcome {
+fn end_to_end(mut environment: Vec<(&str, OsString)>, skipped: &mut Vec<String>) -> Outcome {
     let mut suites = Vec::new();
     for (suite, _) in SUITES {
         if !root().join("e2e/tests").join(format!("{suite}.rs")).is_file() {
             return Err(format!("e2e/tests/{suite}.rs is listed in xtask but does not exist"));
         }
-        match debian::lacking(suite) {
+        let reason = debian::lacking(suite).or_else(|| {
+            if *suite != "python" {
+                return None;
+            }
+            match python::environment() {
+                Ok(interpreter) => {
+                    environment.push(("MAILSTEAD_TEST_PYTHON", interpreter.into()));
+                    None
+                }
+                Err(reason) => Some(reason),
+            }
+        });
+        match reason {
             None => suites.push(*suite),
             Some(reason) => skipped.push(format!("end-to-end suite {suite}: {reason}")),
         }
@@ -88,7 +100,7 @@ fn end_to_end(environment: &[(&str, OsString)], skipped: &mut Vec<String>) -> Ou
     for suite in suites {
         tests.args(["--test", suite]);
     }
-    step("end-to-end tests", tests.envs(environment.iter().cloned()))
+    step("end-to-end tests", tests.envs(environment))
 }
 
 fn has_nextest() -> bool {
