@@ -1,1 +1,14 @@
-//! (being written)
+//! Doubles and fixtures for the tests of every other crate. Only ever a dev-dependency, so that nothing
+//! here can be reached from a release build.
+//!
+//! Always there: [`ManualClock`], [`PausedClock`], [`SeededRandom`]. Feature `net`: certificates, a dialer
+//! that stays in memory, scripted SMTP peers, zones for the resolver. Feature `store`: a store in a
+//! directory that disappears with the test.
+
+#![warn(missing_docs)]
+
+mod clock;
+mod random;
+
+pub use clock::{ManualClock, PausedClock, START};
+pub use random::SeededRandom;
