@@ -1,0 +1,1 @@
+//! Client side: a strict parser of responses.
