@@ -1,1 +1,23 @@
-//! (being written)
+//! Everything that touches the network: listeners with per-network limits, streams that carry their
+//! deadlines through STARTTLS, TLS configurations and certificates, dialers, and the plain resolver.
+//!
+//! Protocols are elsewhere (`mailstead-smtp`, `mailstead-imap` and the engines); decisions about which TLS
+//! a delivery needs belong to the policy room. Validated DNS replaces [`PlainResolver`] later.
+
+#![warn(missing_docs)]
+
+mod certificate;
+mod dial;
+mod error;
+pub mod limits;
+mod listener;
+
+mod stream;
+pub mod tls;
+
+pub use certificate::{Authority, Identity, Issued};
+pub use dial::{AddressPolicy, Dialer, DirectDialer, Target};
+pub use error::Error;
+pub use listener::{Admission, Connection, ConnectionId, ConnectionIds, Listener, Reception, Refusal};
+
+pub use stream::{Stream, Transport};

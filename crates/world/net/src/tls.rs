@@ -1,0 +1,313 @@
+//! TLS for both sides: which certificate answers which name, which suites are offered, and what a finished
+//! handshake says about itself.
+//!
+//! rustls offers TLS 1.2 and 1.3 with AEAD suites only; we add the server's preference of suites, the rule
+//! for unknown names, and the channel binding of RFC 9266. Judging a remote server's certificate is not
+//! decided here.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{
+    ClientConfig, ClientConnection, CommonState, DigitallySignedStruct, ProtocolVersion, RootCertStore, ServerConfig,
+    ServerConnection, SignatureScheme,
+};
+
+use crate::{Error, Identity};
+
+/// Whether a server hands out tickets for resumption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionTickets {
+    /// Offered, with keys that rotate by themselves.
+    On,
+    /// Not offered: some large senders fail on port 25 when they are.
+    Off,
+}
+
+/// What a client gets that asks for a name for which there is no certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownName {
+    /// The first certificate. For port 25, where senders ask for MX names that we need not know.
+    Fallback,
+    /// A handshake failure.
+    Refuse,
+}
+
+/// A server's TLS configuration. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ServerTls {
+    config: Arc<ServerConfig>,
+}
+
+impl ServerTls {
+    /// A configuration that answers with these certificates; the first is the fallback.
+    pub fn new(identities: &[Identity], tickets: SessionTickets, unknown: UnknownName) -> Result<Self, Error> {
+        let provider = provider();
+        let resolver = ByName::new(identities, unknown, &provider)?;
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(rustls::DEFAULT_VERSIONS)
+            .map_err(|error| Error::Certificate(error.to_string()))?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(resolver));
+        // RFC 9325 §4.2: the server knows best which of the common suites is strongest.
+        config.ignore_client_order = true;
+        match tickets {
+            SessionTickets::On => {
+                config.ticketer = aws_lc_rs::Ticketer::new().map_err(|error| Error::Certificate(error.to_string()))?;
+            }
+            SessionTickets::Off => {
+                config.ticketer = Arc::new(NoTickets);
+                config.session_storage = Arc::new(NoServerSessionStorage {});
+                config.send_tls13_tickets = 0;
+            }
+        }
+        Ok(ServerTls { config: Arc::new(config) })
+    }
+
+    /// The same configuration that also negotiates one of these application protocols, best first.
+    #[must_use]
+    pub fn with_alpn(&self, protocols: &[&str]) -> Self {
+        let mut config = ServerConfig::clone(&self.config);
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        ServerTls { config: Arc::new(config) }
+    }
+
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
+}
+
+/// How a client treats the server's certificate.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Verification {
+    /// Encrypt, whoever answers (RFC 7435). The handshake signature is still checked.
+    Opportunistic,
+    /// The certificate must chain to one of these roots and bear the server's name.
+    Pkix(Arc<RootCertStore>),
+}
+
+/// A client's TLS configuration. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ClientTls {
+    config: Arc<ClientConfig>,
+}
+
+impl ClientTls {
+    /// A configuration with this verification. Sessions are never resumed: a resumed session skips the
+    /// verification of the certificate, which the policy of another destination may require.
+    pub fn new(verification: Verification) -> Result<Self, Error> {
+        let provider = provider();
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(rustls::DEFAULT_VERSIONS)
+            .map_err(|error| Error::Certificate(error.to_string()))?;
+        let mut config = match verification {
+            Verification::Opportunistic => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+                .with_no_client_auth(),
+            Verification::Pkix(roots) => builder.with_root_certificates(roots).with_no_client_auth(),
+        };
+        config.resumption = rustls::client::Resumption::disabled();
+        Ok(ClientTls { config: Arc::new(config) })
+    }
+
+    pub(crate) fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+}
+
+/// The roots in a PEM file.
+pub fn roots_from_file(path: &Path) -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(|error| unusable(path, &error))?;
+    }
+    Ok(roots)
+}
+
+/// What a handshake negotiated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFacts {
+    /// Such as `TLSv1.3`.
+    pub version: &'static str,
+    /// The suite's IANA name, such as `TLS_AES_128_GCM_SHA256`.
+    pub cipher_suite: String,
+    /// The name the client asked for, on the server's side.
+    pub server_name: Option<String>,
+    /// The application protocol, where one was negotiated.
+    pub alpn: Option<Vec<u8>>,
+    /// The `tls-exporter` channel binding (RFC 9266). Only with TLS 1.3: in 1.2 it is unsafe without the
+    /// extended master secret, and `tls-unique` has no place in new software.
+    pub exporter: Option<[u8; 32]>,
+}
+
+impl TlsFacts {
+    pub(crate) fn of_server(connection: &ServerConnection) -> Self {
+        let exported = connection.export_keying_material([0; 32], EXPORTER_LABEL, Some(b"")).ok();
+        let server_name = connection.server_name().map(str::to_owned);
+        Self::from_state(connection, server_name, exported)
+    }
+
+    pub(crate) fn of_client(connection: &ClientConnection) -> Self {
+        let exported = connection.export_keying_material([0; 32], EXPORTER_LABEL, Some(b"")).ok();
+        Self::from_state(connection, None, exported)
+    }
+
+    fn from_state(state: &CommonState, server_name: Option<String>, exported: Option<[u8; 32]>) -> Self {
+        let protocol = state.protocol_version();
+        let version = match protocol {
+            Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+            Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+            _ => "unknown",
+        };
+        let suite = state.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+        TlsFacts {
+            version,
+            // rustls calls the suites of TLS 1.3 TLS13_*, IANA does not.
+            cipher_suite: suite.unwrap_or("unknown").replacen("TLS13_", "TLS_", 1),
+            server_name,
+            alpn: state.alpn_protocol().map(<[u8]>::to_vec),
+            exporter: exported.filter(|_| protocol == Some(ProtocolVersion::TLSv1_3)),
+        }
+    }
+}
+
+/// RFC 9266 §2.
+const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// Reads all certificates of a PEM file, and says which file when that fails.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let chain = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| unusable(path, &error))?;
+    if chain.is_empty() {
+        return Err(Error::Certificate(format!("{}: no certificate in this file", path.display())));
+    }
+    Ok(chain)
+}
+
+pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| unusable(path, &error))
+}
+
+fn unusable(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::Certificate(format!("{}: {error}", path.display()))
+}
+
+/// Chooses the certificate by the name that the client asks for.
+#[derive(Debug)]
+struct ByName {
+    names: HashMap<String, Arc<CertifiedKey>>,
+    first: Arc<CertifiedKey>,
+    unknown: UnknownName,
+}
+
+impl ByName {
+    fn new(identities: &[Identity], unknown: UnknownName, provider: &CryptoProvider) -> Result<Self, Error> {
+        let mut names = HashMap::new();
+        let mut first = None;
+        for identity in identities {
+            let key = CertifiedKey::from_der(identity.chain.clone(), identity.key.clone_key(), provider).map_err(
+                |error| Error::Certificate(format!("certificate for {}: {error}", identity.names.join(", "))),
+            )?;
+            let key = Arc::new(key);
+            first.get_or_insert_with(|| Arc::clone(&key));
+            for name in &identity.names {
+                names.entry(name.to_ascii_lowercase()).or_insert_with(|| Arc::clone(&key));
+            }
+        }
+        let first = first.ok_or_else(|| Error::Certificate("TLS needs at least one certificate".to_owned()))?;
+        Ok(ByName { names, first, unknown })
+    }
+
+    fn find(&self, name: &str) -> Option<&Arc<CertifiedKey>> {
+        let name = name.to_ascii_lowercase();
+        // RFC 6125 §6.4.3: the wildcard stands for exactly the leftmost label.
+        let wildcard = name.split_once('.').map(|(_, parent)| format!("*.{parent}"));
+        self.names.get(&name).or_else(|| self.names.get(&wildcard?))
+    }
+}
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let found = match hello.server_name() {
+            None => Some(&self.first),
+            Some(name) => match (self.find(name), self.unknown) {
+                (None, UnknownName::Fallback) => Some(&self.first),
+                (found, _) => found,
+            },
+        };
+        found.cloned()
+    }
+}
+
+/// Produces no tickets; rustls asks even when it is told to send none.
+#[derive(Debug)]
+struct NoTickets;
+
+impl ProducesTickets for NoTickets {
+    fn enabled(&self) -> bool {
+        false
+    }
+    fn lifetime(&self) -> u32 {
+        0
+    }
+    fn encrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+    fn decrypt(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+/// Takes any certificate, but insists that the peer holds its key.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
