@@ -14,6 +14,9 @@ pub mod header;
 pub mod id;
 pub mod param;
 pub mod structure;
+pub mod subject;
+pub mod text;
+pub mod thread;
 pub mod word;
 
 mod error;

@@ -110,9 +110,9 @@ fn joined(params: &[(String, String)], name: &str) -> Option<String> {
             }
         }
         if extended {
-            percent_decode(text, &mut octets)
+            percent_decode(text, &mut octets);
         } else {
-            octets.extend_from_slice(text.as_bytes())
+            octets.extend_from_slice(text.as_bytes());
         }
         expected += 1;
     }
