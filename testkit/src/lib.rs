@@ -12,3 +12,13 @@ mod random;
 
 pub use clock::{ManualClock, PausedClock, START};
 pub use random::SeededRandom;
+
+#[cfg(feature = "net")]
+mod net;
+#[cfg(feature = "net")]
+mod peer;
+
+#[cfg(feature = "net")]
+pub use net::{CLIENT, Certificates, MemoryDialer, SERVER, duplex, duplex_from};
+#[cfg(feature = "net")]
+pub use peer::ScriptedPeer;

@@ -62,10 +62,6 @@ pub struct Issued {
     pub identity: Identity,
 }
 
-fn failed(error: rcgen::Error) -> Error {
-    Error::Certificate(format!("making a certificate: {error}"))
-}
-
 fn named(common_name: &str) -> DistinguishedName {
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, common_name);
@@ -89,14 +85,14 @@ impl Authority {
     /// Makes an authority with an ECDSA P-256 key, valid for four years from `now`. The key is never
     /// written anywhere, so nobody can issue more certificates with it.
     pub fn generate(common_name: &str, now: jiff::Timestamp) -> Result<Self, Error> {
-        let key = KeyPair::generate().map_err(failed)?;
+        let key = KeyPair::generate()?;
         let mut params = CertificateParams::default();
         params.distinguished_name = named(common_name);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages =
             vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
         validity(&mut params, now);
-        let issuer = CertifiedIssuer::self_signed(params, key).map_err(failed)?;
+        let issuer = CertifiedIssuer::self_signed(params, key)?;
         Ok(Authority { issuer })
     }
 
@@ -114,16 +110,16 @@ impl Authority {
 
     /// Issues a server certificate for these names and addresses, valid for four years from `now`.
     pub fn issue(&self, names: &[&str], addresses: &[IpAddr], now: jiff::Timestamp) -> Result<Issued, Error> {
-        let key = KeyPair::generate().map_err(failed)?;
+        let key = KeyPair::generate()?;
         let owned: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = CertificateParams::new(owned.clone()).map_err(failed)?;
+        let mut params = CertificateParams::new(owned.clone())?;
         params.subject_alt_names.extend(addresses.iter().copied().map(SanType::IpAddress));
         params.distinguished_name = named(names.first().copied().unwrap_or("mail server"));
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         validity(&mut params, now);
-        let certificate = params.signed_by(&key, &self.issuer).map_err(failed)?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Issued {
             certificate_pem: certificate.pem(),
             key_pem: key.serialize_pem(),

@@ -47,6 +47,18 @@ impl From<mailstead_runtime::Expired> for Error {
     }
 }
 
+impl From<rcgen::Error> for Error {
+    fn from(error: rcgen::Error) -> Self {
+        Error::Certificate(format!("making a certificate: {error}"))
+    }
+}
+
+impl From<rustls::Error> for Error {
+    fn from(error: rustls::Error) -> Self {
+        Error::Certificate(format!("TLS configuration: {error}"))
+    }
+}
+
 impl Error {
     /// Whether the same attempt may work later without anybody changing a configuration.
     #[must_use]

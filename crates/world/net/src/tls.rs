@@ -53,15 +53,14 @@ impl ServerTls {
         let provider = provider();
         let resolver = ByName::new(identities, unknown, &provider)?;
         let mut config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(rustls::DEFAULT_VERSIONS)
-            .map_err(|error| Error::Certificate(error.to_string()))?
+            .with_protocol_versions(rustls::DEFAULT_VERSIONS)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(resolver));
         // RFC 9325 §4.2: the server knows best which of the common suites is strongest.
         config.ignore_client_order = true;
         match tickets {
             SessionTickets::On => {
-                config.ticketer = aws_lc_rs::Ticketer::new().map_err(|error| Error::Certificate(error.to_string()))?;
+                config.ticketer = aws_lc_rs::Ticketer::new()?;
             }
             SessionTickets::Off => {
                 config.ticketer = Arc::new(NoTickets);
@@ -107,8 +106,7 @@ impl ClientTls {
     pub fn new(verification: Verification) -> Result<Self, Error> {
         let provider = provider();
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(rustls::DEFAULT_VERSIONS)
-            .map_err(|error| Error::Certificate(error.to_string()))?;
+            .with_protocol_versions(rustls::DEFAULT_VERSIONS)?;
         let mut config = match verification {
             Verification::Opportunistic => builder
                 .dangerous()
