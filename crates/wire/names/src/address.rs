@@ -117,3 +117,34 @@ impl fmt::Debug for Address {
         write!(f, "Address({self})")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domain_is_written_as_the_local_part_allows() {
+        let ascii = Address::parse("user@Bücher.example").unwrap();
+        assert!(!ascii.needs_smtputf8());
+        assert_eq!(ascii.to_string(), "user@xn--bcher-kva.example");
+        assert_eq!(ascii.unicode(), "user@bücher.example");
+        let international = Address::parse("jürgen@xn--bcher-kva.example").unwrap();
+        assert!(international.needs_smtputf8());
+        assert_eq!(international.to_string(), "jürgen@bücher.example");
+    }
+
+    #[test]
+    fn case_of_the_local_part_is_kept() {
+        assert_ne!(Address::parse("A@example"), Address::parse("a@example"));
+        assert_eq!(Address::parse("a@EXAMPLE"), Address::parse("a@example"));
+    }
+
+    #[test]
+    fn literals() {
+        for text in ["a@[192.0.2.1]", "a@[IPv6:2001:db8::1]"] {
+            let address = Address::parse(text).unwrap();
+            assert_eq!(address.to_string(), text);
+            assert_eq!(address.domain(), None);
+        }
+    }
+}

@@ -186,3 +186,85 @@ impl fmt::Debug for Domain {
         write!(f, "Domain({})", self.unicode())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn domain(text: &str) -> Domain {
+        Domain::parse(text).unwrap()
+    }
+
+    #[test]
+    fn spellings_of_one_name_are_equal() {
+        let name = domain("Bücher.Example");
+        assert_eq!(name.as_ascii(), "xn--bcher-kva.example");
+        assert_eq!(name.unicode(), "bücher.example");
+        assert!(!name.is_ascii_only());
+        for spelling in ["XN--BCHER-KVA.example", "bu\u{308}cher.example", "BÜCHER。EXAMPLE"] {
+            assert_eq!(domain(spelling), name, "{spelling}");
+        }
+        assert_eq!(domain("EXAMPLE.org").to_string(), "example.org");
+    }
+
+    #[test]
+    fn deviation_characters_are_kept() {
+        // Non-transitional: "ß" is not "ss".
+        assert_eq!(domain("faß.example").as_ascii(), "xn--fa-hia.example");
+    }
+
+    #[test]
+    fn refusals_name_the_reason() {
+        let refused = |text: &str| Domain::parse(text).unwrap_err();
+        assert_eq!(refused(""), DomainError::Empty);
+        assert_eq!(refused("."), DomainError::EmptyLabel);
+        assert_eq!(refused("a..example"), DomainError::EmptyLabel);
+        assert_eq!(refused(".example"), DomainError::EmptyLabel);
+        assert_eq!(refused("example."), DomainError::TrailingDot);
+        assert_eq!(refused("192.0.2.1"), DomainError::Address);
+        assert_eq!(refused("a.300"), DomainError::Address);
+        assert_eq!(refused("2001:db8::1"), DomainError::Invalid);
+        for text in ["a_b.example", "-a.example", "a-.example", "a b.example", "a\0.example", "xn--a.example", "a@b"] {
+            assert_eq!(refused(text), DomainError::Invalid, "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_are_exact() {
+        let label = "a".repeat(63);
+        assert!(Domain::parse(&label).is_ok());
+        assert_eq!(Domain::parse(&format!("{label}a")), Err(DomainError::LabelTooLong));
+        let longest = format!("{label}.{label}.{label}.{}", "a".repeat(61));
+        assert_eq!(longest.len(), 253);
+        assert!(Domain::parse(&longest).is_ok());
+        assert_eq!(Domain::parse(&format!("{longest}a")), Err(DomainError::TooLong));
+        assert_eq!(Domain::parse(&"ü.".repeat(100_000)), Err(DomainError::TooLong));
+        // 63 octets are counted in the ASCII form.
+        assert_eq!(Domain::parse(&"ü".repeat(63)), Err(DomainError::LabelTooLong));
+    }
+
+    #[test]
+    fn lenient_names_may_have_underscores() {
+        assert_eq!(Domain::parse_lenient("_25._TCP.mx.example").unwrap().as_ascii(), "_25._tcp.mx.example");
+        assert_eq!(domain("mx.example").prepend("_25._tcp").unwrap().as_ascii(), "_25._tcp.mx.example");
+        assert_eq!(Domain::parse_lenient("a b.example"), Err(DomainError::Invalid));
+        assert_eq!(Domain::parse_lenient("a@b.example"), Err(DomainError::Invalid));
+        assert_eq!(Domain::parse_lenient("192.0.2.1"), Err(DomainError::Address));
+    }
+
+    #[test]
+    fn ancestors() {
+        let name = domain("a.bücher.example");
+        assert!(name.is_subdomain_of(&domain("example")));
+        assert!(name.is_subdomain_of(&domain("bücher.example")));
+        assert!(name.is_subdomain_of(&name));
+        assert!(!name.is_subdomain_of(&domain("r.example")));
+        assert!(!domain("example").is_subdomain_of(&name));
+        assert!(!domain("notexample").is_subdomain_of(&domain("example")));
+        let parent = name.parent().unwrap();
+        assert_eq!((parent.as_ascii(), parent.unicode()), ("xn--bcher-kva.example", "bücher.example"));
+        let top = parent.parent().unwrap();
+        assert_eq!((top.as_ascii(), top.is_ascii_only()), ("example", true));
+        assert_eq!(top.parent(), None);
+    }
+}

@@ -34,8 +34,8 @@ impl EhloName {
             return EhloName::Domain(domain);
         }
         let harmless = |c: char| c.is_alphanumeric() || (c.is_ascii_graphic() && !"()<>[]\\\",;@".contains(c));
-        let end = text.floor_char_boundary(MAX);
-        EhloName::Other(text.chars().take(end).map(|c| if harmless(c) { c } else { '?' }).collect())
+        let text = &text[..text.floor_char_boundary(MAX)];
+        EhloName::Other(text.chars().map(|c| if harmless(c) { c } else { '?' }).collect())
     }
 
     /// The domain, if it is one.
@@ -54,5 +54,36 @@ impl fmt::Display for EhloName {
             EhloName::Literal(ip) => address::literal(*ip, f),
             EhloName::Other(text) => f.write_str(text),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_clients_say() {
+        let domain = |text: &str| EhloName::Domain(Domain::parse_lenient(text).unwrap());
+        let literal = |ip: &str| EhloName::Literal(ip.parse().unwrap());
+        let other = |text: &str| EhloName::Other(text.into());
+        for (text, name) in [
+            ("Mail.Example", domain("mail.example")),
+            ("mail.example.", domain("mail.example")),
+            ("DESKTOP_1", domain("desktop_1")),
+            ("[192.0.2.1]", literal("192.0.2.1")),
+            ("[IPv6:2001:db8::1] and more", literal("2001:db8::1")),
+            ("[192.0.2.1]x", other("?192.0.2.1?x")),
+            ("192.0.2.1", other("192.0.2.1")),
+            ("", other("")),
+            ("a (b)\r\nX: \u{1b}c", other("a??b???X:??c")),
+        ] {
+            assert_eq!(EhloName::parse(text), name, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn length_is_bounded() {
+        let EhloName::Other(text) = EhloName::parse(&"ü,".repeat(10_000)) else { panic!("not a name") };
+        assert!(text.len() <= 255);
     }
 }

@@ -89,3 +89,47 @@ impl fmt::Debug for Localpart {
         write!(f, "Localpart({self})")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_are_written_only_where_needed() {
+        for (text, wire) in [
+            ("user+tag", "user+tag"),
+            ("a.b", "a.b"),
+            ("a..b", "\"a..b\""),
+            (".a", "\".a\""),
+            ("", "\"\""),
+            ("a b", "\"a b\""),
+            ("a\"b\\", "\"a\\\"b\\\\\""),
+            ("a@b", "\"a@b\""),
+            ("bücher", "bücher"),
+            ("bü cher", "\"bü cher\""),
+        ] {
+            let localpart = Localpart::new(text).unwrap();
+            assert_eq!(localpart.to_string(), wire);
+            assert_eq!(Localpart::parse(wire), Ok(localpart));
+        }
+        // Needless quotes and escapes make no difference (RFC 5321 §4.1.2).
+        assert_eq!(Localpart::parse("\"\\u\\s\\er\""), Localpart::parse("user"));
+    }
+
+    #[test]
+    fn text_is_composed() {
+        assert_eq!(Localpart::new("bu\u{308}cher").unwrap().as_str(), "bücher");
+        // The canonical form of the Greek question mark is a semicolon, which needs quotes.
+        assert_eq!(Localpart::parse("a\u{37e}b").unwrap().to_string(), "\"a;b\"");
+    }
+
+    #[test]
+    fn limits_are_exact() {
+        assert!(Localpart::new(&"a".repeat(64)).unwrap().is_within_minimum_limit());
+        assert!(!Localpart::new(&"a".repeat(128)).unwrap().is_within_minimum_limit());
+        assert_eq!(Localpart::new(&"a".repeat(129)), Err(LocalpartError::TooLong));
+        assert!(Localpart::new(&"u\u{308}".repeat(64)).is_ok());
+        assert_eq!(Localpart::new("a\tb"), Err(LocalpartError::Control));
+        assert_eq!(Localpart::new("a\u{85}b"), Err(LocalpartError::Control));
+    }
+}

@@ -24,6 +24,9 @@
 //! IPv6-address-literal = "IPv6:" IPv6-addr
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::{Address, Domain, EnhancedStatus, Error, ForwardPath, Host, Localpart, ReversePath, StatusClass};

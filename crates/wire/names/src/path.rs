@@ -97,3 +97,25 @@ impl fmt::Display for ForwardPath {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reverse_paths() {
+        assert_eq!(ReversePath::parse("<>"), Ok(ReversePath::Null));
+        let path = ReversePath::parse("<@one.example,@two.example:user@example>").unwrap();
+        assert_eq!(path.to_string(), "<user@example>");
+        assert_eq!(ReversePath::Null.to_string(), "<>");
+        assert!(ReversePath::parse("user@example").is_err());
+    }
+
+    #[test]
+    fn forward_paths() {
+        assert_eq!(ForwardPath::parse("<postMASTER>"), Ok(ForwardPath::Postmaster));
+        assert!(matches!(ForwardPath::parse("<postmaster@example>"), Ok(ForwardPath::Address(_))));
+        assert!(ForwardPath::parse("<>").is_err());
+        assert!(ForwardPath::parse("<user>").is_err());
+    }
+}

@@ -100,3 +100,20 @@ impl fmt::Debug for EnhancedStatus {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_value() {
+        const UNKNOWN_USER: EnhancedStatus = EnhancedStatus::new(5, 1, 1);
+        assert_eq!(UNKNOWN_USER.to_string(), "5.1.1");
+        assert_eq!("5.1.1".parse(), Ok(UNKNOWN_USER));
+        assert_eq!(UNKNOWN_USER.with_class(StatusClass::PersistentTransient).to_string(), "4.1.1");
+        for text in ["", "5", "5.1", "5.1.", "5.1.1.", "3.0.0", "5.1000.1", "5.+1.1", "5.1.1 x"] {
+            assert!(EnhancedStatus::parse(text).is_err(), "{text}");
+        }
+        assert_eq!(crate::parse::enhanced_status("4.7.10 later").unwrap(), (EnhancedStatus::new(4, 7, 10), 6));
+    }
+}
