@@ -45,6 +45,15 @@ impl Mailbox {
         self.name.as_deref().map(word::decode)
     }
 
+    /// The display name as a `phrase` for a header; empty where there is none.
+    pub(crate) fn phrase(&self) -> String {
+        match &self.name {
+            Some(name) if name.starts_with("=?") || is_phrase(name) => name.clone(),
+            Some(name) => lex::quote(name),
+            None => String::new(),
+        }
+    }
+
     /// `localpart@domain`, the local part quoted where it must be.
     #[must_use]
     pub fn addr_spec(&self) -> String {
@@ -60,8 +69,7 @@ impl fmt::Display for Mailbox {
     /// The form for a header. A display name outside ASCII is written as it is: encode it first where that matters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
-            Some(name) if name.starts_with("=?") || is_phrase(name) => write!(f, "{name} <{}>", self.addr_spec()),
-            Some(name) => write!(f, "{} <{}>", lex::quote(name), self.addr_spec()),
+            Some(_) => write!(f, "{} <{}>", self.phrase(), self.addr_spec()),
             None => f.write_str(&self.addr_spec()),
         }
     }

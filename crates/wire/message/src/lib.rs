@@ -8,7 +8,10 @@
 
 pub mod address;
 pub mod charset;
+pub mod compose;
 pub mod date;
+pub mod downgrade;
+pub mod dsn;
 pub mod envelope;
 pub mod header;
 pub mod id;
@@ -17,6 +20,7 @@ pub mod structure;
 pub mod subject;
 pub mod text;
 pub mod thread;
+pub mod trace;
 pub mod word;
 
 mod error;

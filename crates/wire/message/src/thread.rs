@@ -35,7 +35,8 @@ impl Threading {
         // Keep the last mention of each, so that the parent stays last; a message is not its own ancestor.
         let mut unique: Vec<String> = Vec::with_capacity(references.len().min(MAX_REFERENCES));
         for reference in references.into_iter().rev() {
-            if message_id.as_ref() != Some(&reference) && !unique.contains(&reference) && unique.len() < MAX_REFERENCES {
+            if message_id.as_ref() != Some(&reference) && !unique.contains(&reference) && unique.len() < MAX_REFERENCES
+            {
                 unique.push(reference);
             }
         }

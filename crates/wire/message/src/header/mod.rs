@@ -5,8 +5,12 @@ use std::ops::Range;
 
 use crate::word;
 
+mod fold;
+
 #[cfg(test)]
 mod tests;
+
+pub use fold::{fold, fold_text};
 
 /// Iterates over the fields of a header. Every octet up to the empty line belongs to exactly one [`Field`], so that
 /// any selection of fields can be copied verbatim.

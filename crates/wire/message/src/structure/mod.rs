@@ -18,6 +18,13 @@ mod tests;
 
 pub use scan::Scanner;
 
+/// A part with the content fields of a header and nothing else.
+pub(crate) fn read_fields(header: &[u8]) -> Part {
+    let mut part = Part::default();
+    fields::read(&mut part, header, fields::DefaultType::TextPlain);
+    part
+}
+
 /// Bounds of what a [`Scanner`] keeps of a hostile message. Beyond them the scan goes on, the surplus stays opaque, and
 /// the [`Anomalies`] say so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -350,6 +357,19 @@ impl Structure {
             };
         }
         Some(part)
+    }
+
+    /// Whether a header anywhere in the message has octets above 127, so that it must not go where SMTPUTF8 is not
+    /// offered (RFC 6531 §3.5, RFC 6532 §3).
+    #[must_use]
+    pub fn needs_smtputf8(&self) -> bool {
+        self.anomalies.contains(Anomalies::EIGHT_BIT_HEADER)
+    }
+
+    /// Whether any octet is above 127, so that 8BITMIME is needed (RFC 6152).
+    #[must_use]
+    pub fn has_8bit(&self) -> bool {
+        self.needs_smtputf8() || self.anomalies.contains(Anomalies::EIGHT_BIT_BODY)
     }
 
     /// The octets of an IMAP section, `None` where it does not exist (IMAP then answers NIL or an empty string).

@@ -9,8 +9,30 @@ const RAW: [&str; 2] = ["script", "style"];
 const HIDDEN: [&str; 3] = ["head", "template", "title"];
 /// Elements that end a line.
 const BLOCKS: [&str; 24] = [
-    "address", "article", "blockquote", "body", "br", "dd", "div", "dl", "dt", "footer", "h1", "h2", "h3", "h4", "h5",
-    "h6", "header", "hr", "li", "ol", "p", "section", "tr", "ul",
+    "address",
+    "article",
+    "blockquote",
+    "body",
+    "br",
+    "dd",
+    "div",
+    "dl",
+    "dt",
+    "footer",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hr",
+    "li",
+    "ol",
+    "p",
+    "section",
+    "tr",
+    "ul",
 ];
 const MAX_NAME: usize = 16;
 const MAX_ENTITY: usize = 32;

@@ -1,0 +1,176 @@
+//! Writing messages: a small composer for what a server itself has to say. CRLF everywhere, lines within limits, and a
+//! transfer encoding that fits the content.
+
+use crate::address::Mailbox;
+use crate::header::{fold, fold_text};
+use crate::param;
+use crate::word;
+
+/// Longest line of a body that goes unencoded, RFC 5322 §2.1.1.
+const MAX_LINE: usize = 998;
+/// Longest encoded line, RFC 2045 §6.7 (5).
+const QP_LINE: usize = 76;
+
+/// How text outside ASCII is written in header fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Charset {
+    /// ASCII only, RFC 2047 and RFC 2231 for the rest.
+    Ascii,
+    /// UTF-8 as it is, RFC 6532; needs SMTPUTF8 on its way.
+    Utf8,
+}
+
+/// One MIME entity: its fields and its content.
+#[derive(Debug, Clone)]
+pub struct Entity {
+    charset: Charset,
+    header: String,
+    content: Content,
+}
+
+#[derive(Debug, Clone)]
+enum Content {
+    Octets(Vec<u8>),
+    Multipart(String, Vec<Entity>),
+}
+
+impl Entity {
+    /// A `text/plain` entity in UTF-8. Line ends of any kind become CRLF.
+    #[must_use]
+    pub fn text(charset: Charset, text: &str) -> Entity {
+        let mut body = String::with_capacity(text.len() + 16);
+        for line in text.lines() {
+            body.push_str(line);
+            body.push_str("\r\n");
+        }
+        let plain = body.is_ascii() && body.lines().all(|line| line.len() <= MAX_LINE);
+        let label = if body.is_ascii() { "us-ascii" } else { "utf-8" };
+        let entity = Entity::octets(charset, &format!("text/plain; charset={label}"), body.into_bytes());
+        if plain { entity } else { entity.quoted_printable() }
+    }
+
+    /// An entity with octets that need no encoding: lines within limits, and 8-bit only where the transport takes it.
+    #[must_use]
+    pub fn octets(charset: Charset, content_type: &str, octets: Vec<u8>) -> Entity {
+        let eight_bit = !octets.is_ascii();
+        let entity = Entity { charset, header: String::new(), content: Content::Octets(octets) }
+            .raw_field("Content-Type", content_type);
+        if eight_bit { entity.raw_field("Content-Transfer-Encoding", "8bit") } else { entity }
+    }
+
+    /// A multipart. `boundary` must not occur in the content; `params` are further parameters.
+    #[must_use]
+    pub fn multipart(
+        charset: Charset,
+        subtype: &str,
+        params: &[(&str, &str)],
+        boundary: &str,
+        parts: Vec<Entity>,
+    ) -> Entity {
+        let mut pieces = vec![format!("multipart/{subtype};")];
+        for (name, value) in params {
+            pieces.push(param::format(name, value) + ";");
+        }
+        pieces.push(param::format("boundary", boundary));
+        Entity {
+            charset,
+            header: fold("Content-Type", pieces.iter().map(String::as_str)),
+            content: Content::Multipart(boundary.to_owned(), parts),
+        }
+    }
+
+    fn quoted_printable(mut self) -> Entity {
+        if let Content::Octets(octets) = &mut self.content {
+            *octets = quoted_printable(octets).into_bytes();
+        }
+        self.raw_field("Content-Transfer-Encoding", "quoted-printable")
+    }
+
+    /// Adds an unstructured field before the content fields' place in order of calls; encoded where needed.
+    #[must_use]
+    pub fn field(self, name: &str, value: &str) -> Entity {
+        let encoded = match self.charset {
+            Charset::Ascii => word::encode(value),
+            Charset::Utf8 => value.to_owned(),
+        };
+        self.raw_field(name, &encoded)
+    }
+
+    /// Adds a structured field whose value is ready; it is folded at spaces.
+    #[must_use]
+    pub fn raw_field(mut self, name: &str, value: &str) -> Entity {
+        self.header.push_str(&fold_text(name, value));
+        self
+    }
+
+    /// Adds an address field.
+    #[must_use]
+    pub fn addresses(mut self, name: &str, mailboxes: &[Mailbox]) -> Entity {
+        let mut pieces: Vec<String> = mailboxes
+            .iter()
+            .map(|mailbox| match (self.charset, &mailbox.name) {
+                (Charset::Ascii, Some(name)) => {
+                    Mailbox { name: Some(word::encode(name)), ..mailbox.clone() }.to_string() + ","
+                }
+                _ => mailbox.to_string() + ",",
+            })
+            .collect();
+        if let Some(last) = pieces.last_mut() {
+            last.pop();
+        }
+        self.header.push_str(&fold(name, pieces.iter().map(String::as_str)));
+        self
+    }
+
+    /// The whole message, with `MIME-Version: 1.0`.
+    #[must_use]
+    pub fn into_message(self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.raw_field("MIME-Version", "1.0").write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.header.as_bytes());
+        out.extend_from_slice(b"\r\n");
+        match &self.content {
+            Content::Octets(octets) => out.extend_from_slice(octets),
+            Content::Multipart(boundary, parts) => {
+                for part in parts {
+                    out.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
+                    part.write(out);
+                    out.extend_from_slice(b"\r\n");
+                }
+                out.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+            }
+        }
+    }
+}
+
+/// Encodes text with CRLF line ends, RFC 2045 §6.7.
+fn quoted_printable(text: &[u8]) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 4);
+    let mut line = 0;
+    let mut octets = text.iter().copied().enumerate().peekable();
+    while let Some((at, octet)) = octets.next() {
+        if octet == b'\r' && octets.next_if(|(_, next)| *next == b'\n').is_some() {
+            out.push_str("\r\n");
+            line = 0;
+            continue;
+        }
+        let ends_line = text.get(at + 1).is_none_or(|next| *next == b'\r');
+        let literal = matches!(octet, 33..=60 | 62..=126) || (matches!(octet, b' ' | b'\t') && !ends_line);
+        let width = if literal { 1 } else { 3 };
+        if line + width > QP_LINE - usize::from(!ends_line) {
+            out.push_str("=\r\n");
+            line = 0;
+        }
+        if literal {
+            out.push(char::from(octet));
+        } else {
+            out.push_str(&format!("={octet:02X}"));
+        }
+        line += width;
+    }
+    out
+}
