@@ -23,6 +23,7 @@ pub mod parse;
 pub mod response;
 pub mod server;
 
+mod error;
 mod flag;
 mod mailbox;
 mod sequence;
@@ -30,6 +31,7 @@ pub mod utf7;
 
 pub use command::Command;
 pub use encode::Encoder;
+pub use error::Error;
 pub use flag::Flag;
 pub use mailbox::{MailboxName, NameEncoding};
 pub use response::{Code, Response};

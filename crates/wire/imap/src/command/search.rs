@@ -21,7 +21,9 @@ pub struct Search {
 /// The CHARSET argument (RFC 9051 §6.4.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Charset {
-    /// Not given, US-ASCII or UTF-8.
+    /// Not given: the strings are UTF-8.
+    Unspecified,
+    /// US-ASCII or UTF-8.
     Utf8,
     /// Any other, to be answered `NO [BADCHARSET (...)]`; the strings of the keys are then meaningless.
     Unsupported(String),
