@@ -124,14 +124,12 @@ impl Command {
             "EHLO" => parser.hello(Verb::Ehlo),
             "HELO" => parser.hello(Verb::Helo),
             "MAIL" => {
-                let (from, parameters) =
-                    parser.path("FROM:", parse::reverse_path, |address| ReversePath::Address(address))?;
+                let (from, parameters) = parser.path("FROM:", parse::reverse_path, ReversePath::Address)?;
                 parser.within_limits(from.address())?;
                 Ok(Command::Mail(from, parameters))
             }
             "RCPT" => {
-                let (to, parameters) =
-                    parser.path("TO:", parse::forward_path, |address| ForwardPath::Address(address))?;
+                let (to, parameters) = parser.path("TO:", parse::forward_path, ForwardPath::Address)?;
                 parser.within_limits(to.address())?;
                 Ok(Command::Rcpt(to, parameters))
             }
