@@ -1,0 +1,133 @@
+//! The file as a whole: what a full configuration means, reload, and edits that keep what they do not touch.
+
+use std::fs;
+use std::path::Path;
+
+use mailstead_config::{
+    AccountName, Config, ConfigWatch, Database, Error, LogFormat, LogLevel, MissingAddress, Network, PlaintextLogin,
+    Role, Strictness, edit,
+};
+use mailstead_names::Address;
+
+const FULL: &str = r#"# Mail for example.org
+hostname = "mail.example.org"
+data-directory = "data"   # beside this file
+postmaster = "jane"
+
+[database]
+engine = "postgres"
+url = "postgresql://mail:hunter2@db.example.org/mail"
+
+[log]
+level = "traceauth"
+format = "json"
+
+[tls]
+certificate = "/etc/ssl/mail.pem"
+key = "mail.key"
+
+[[listener]]
+addresses = ["127.0.0.1", "::1"]
+smtp = 25
+imaps = 993
+skip-missing-addresses = true
+
+[[listener]]
+addresses = "192.0.2.1"
+submission = 587
+plaintext-login = true
+
+[limits]
+open-connections = [1, 2, 3]
+exempt-networks = ["127.0.0.0/8", "::1"]
+message-size = "25 MiB"
+
+[queue]
+next-hop = "[::1]:1025"
+
+[domains."example.org"]   # ours since 1997
+subaddress-separators = "+"
+
+[accounts.jane]
+# her first address is the one shown
+addresses = ["jane@example.org"]
+quota = "2 GB"
+login-disabled = "Please call us."
+"#;
+
+fn config(source: &str) -> Config {
+    Config::parse(source, Path::new("/etc/mailstead/mailstead.toml")).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[test]
+fn all_keys_have_their_meaning() {
+    let config = config(FULL);
+    assert_eq!(config.hostname.as_ascii(), "mail.example.org");
+    assert_eq!(config.data_directory, Path::new("/etc/mailstead/data"));
+    assert!(matches!(&config.database, Database::Postgres { url } if url.expose().ends_with("/mail")));
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert_eq!((config.log.level, config.log.format), (LogLevel::TraceAuth, LogFormat::Json));
+    let tls = config.tls.unwrap();
+    assert_eq!(tls.certificate, Path::new("/etc/ssl/mail.pem"));
+    assert_eq!(tls.key, Path::new("/etc/mailstead/mail.key"));
+    let [first, second] = &config.listeners[..] else { panic!("two listeners") };
+    assert_eq!(first.services, [(Role::Smtp, 25), (Role::Imaps, 993)]);
+    assert_eq!((first.plaintext_login, first.missing_address), (PlaintextLogin::Refused, MissingAddress::Skip));
+    assert_eq!((second.plaintext_login, second.missing_address), (PlaintextLogin::Allowed, MissingAddress::Fail));
+    assert_eq!(config.limits.open_connections, [1, 2, 3]);
+    assert_eq!(config.limits.connections_per_minute, [300, 900, 2700]);
+    assert_eq!(config.limits.message_size, 25 << 20);
+    assert_eq!(config.limits.exempt_networks[1], Network { address: "::1".parse().unwrap(), prefix: 128 });
+    assert_eq!(config.queue.next_hop.unwrap().to_string(), "[::1]:1025");
+    assert_eq!(config.strictness, Strictness::Lenient);
+    assert!(config.sandbox.is_none());
+    assert_eq!(config.directory.account("jane").unwrap().quota, Some(2_000_000_000));
+}
+
+#[test]
+fn edits_keep_comments_and_order() {
+    let joe = AccountName::parse("joe").unwrap();
+    let addresses = ["joe@example.org", "joe@bücher.example"].map(|text| Address::parse(text).unwrap());
+    let added = edit::add_account(FULL, &joe, &addresses).unwrap();
+    let more = edit::add_address(&added, &joe, &Address::parse("j@example.org").unwrap()).unwrap();
+    insta::assert_snapshot!(diff(FULL, &more), @"");
+    assert_eq!(config(&more).directory.account("joe").unwrap().addresses.len(), 3);
+    assert!(matches!(edit::add_account(&added, &joe, &addresses), Err(Error::Edit(_))));
+    let removed = edit::remove_account(&added, &joe).unwrap();
+    assert!(config(&removed).directory.account("joe").is_none());
+    assert!(removed.contains("# ours since 1997"));
+    assert!(matches!(edit::remove_account(&removed, &joe), Err(Error::Edit(_))));
+}
+
+/// Lines that are only in the second text; the first must be contained in it in order.
+fn diff(old: &str, new: &str) -> String {
+    let mut kept = old.lines().peekable();
+    let added: Vec<_> = new.lines().filter(|line| kept.next_if_eq(line).is_none()).collect();
+    assert_eq!(kept.next(), None, "a line was lost");
+    added.join("\n")
+}
+
+#[test]
+fn a_reload_swaps_the_directory_and_names_what_waits() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("mailstead.toml");
+    fs::write(&file, FULL).unwrap();
+    let watch = ConfigWatch::load(&file).unwrap();
+    let mut seen = watch.directory();
+    seen.mark_unchanged();
+    let joe = AccountName::parse("joe").unwrap();
+    let source = edit::add_account(FULL, &joe, &[Address::parse("joe@example.org").unwrap()]).unwrap();
+    edit::write(&file, &source.replace("smtp = 25", "smtp = 26")).unwrap();
+    assert_eq!(watch.reload().unwrap().needs_restart, ["listener"]);
+    assert!(seen.has_changed().unwrap());
+    assert!(seen.borrow().account("joe").is_some());
+
+    // With a mistake nothing changes, neither the file nor what is in force.
+    let broken = source.replace("hostname", "hostnam");
+    assert!(matches!(edit::write(&file, &broken), Err(Error::Invalid(_))));
+    fs::write(&file, broken).unwrap();
+    assert!(matches!(watch.reload(), Err(Error::Invalid(_))));
+    assert!(watch.current().directory.account("joe").is_some());
+    fs::remove_file(&file).unwrap();
+    assert!(matches!(watch.reload(), Err(Error::Read { .. })));
+}
