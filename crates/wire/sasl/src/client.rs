@@ -1,8 +1,5 @@
 //! The client's side of an exchange.
 
-#[cfg(test)]
-mod tests;
-
 use std::mem;
 
 use mailstead_names::Secret;

@@ -83,10 +83,11 @@ pub(crate) struct SaltedPassword {
 impl SaltedPassword {
     pub(crate) fn new(hash: ScramHash, password: &Secret<String>, salt: &[u8], iterations: u32) -> SaltedPassword {
         let password = prepare::scram_password(password.expose());
+        let password = password.expose().as_bytes();
         let mut key = vec![0; hash.output_len()];
         match hash {
-            ScramHash::Sha1 => pbkdf2_hmac::<Sha1>(password.as_bytes(), salt, iterations, &mut key),
-            ScramHash::Sha256 => pbkdf2_hmac::<Sha256>(password.as_bytes(), salt, iterations, &mut key),
+            ScramHash::Sha1 => pbkdf2_hmac::<Sha1>(password, salt, iterations, &mut key),
+            ScramHash::Sha256 => pbkdf2_hmac::<Sha256>(password, salt, iterations, &mut key),
         }
         SaltedPassword { hash, key: Secret::new(key) }
     }

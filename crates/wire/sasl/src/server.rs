@@ -10,9 +10,6 @@
 //! A mechanism's final data for the client (the `v=` of SCRAM) goes out as a last challenge, to which the client
 //! responds with nothing: neither SMTP nor IMAP can carry it with success (RFC 4422 §3.3 c, RFC 4954 §4).
 
-#[cfg(test)]
-mod tests;
-
 use std::mem;
 
 use mailstead_names::Secret;
