@@ -261,9 +261,14 @@ impl Scanner {
         }
         while self.open.len() > level + 1 {
             let Some(open) = self.open.pop() else { break };
-            let end = line.start.saturating_sub(self.previous.line_end);
-            let lines = self.lines.saturating_sub(open.lines_before_body + u64::from(self.previous.empty));
-            let part = self.close(open, end, lines);
+            let lines = self.lines.saturating_sub(open.lines_before_body);
+            // The line end before a delimiter belongs to it, unless the part's content is all header down to here.
+            let part = if open.part.children.last().is_some_and(|child| child.body.end == line.start) {
+                self.close(open, line.start, lines)
+            } else {
+                let end = line.start.saturating_sub(self.previous.line_end);
+                self.close(open, end, lines.saturating_sub(u64::from(self.previous.empty)))
+            };
             if let Some(parent) = self.open.last_mut() {
                 parent.part.children.push(part);
             }
