@@ -1,3 +1,104 @@
-//! Benchmarks.
+//! Throughput and latency of the optimised binary, beside what the disk itself does in the same run.
+//!
+//! The server is the real one, run as a black box on loopback with a configuration and a directory of its own. Figures
+//! are only worth comparing within one run: machines differ and are noisy.
 
-fn main() {}
+mod disk;
+mod inbound;
+mod mailbox;
+mod server;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use serde_json::{Value, json};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+#[derive(Parser)]
+#[command(about = "Measures the mailstead binary beside the disk's own figures")]
+struct Options {
+    /// Where the server keeps its data while it is measured; on the disk that is to be measured
+    #[arg(long, default_value = "target/bench")]
+    directory: PathBuf,
+    /// The program to measure
+    #[arg(long, default_value = "target/release/mailstead")]
+    binary: PathBuf,
+    /// Seconds for each measure of throughput
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Messages in the mailbox that is fetched and searched
+    #[arg(long, default_value_t = 100_000)]
+    messages: usize,
+    /// Keep the accounts in this PostgreSQL database instead of SQLite files
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
+    /// One JSON object instead of lines for people
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match measure(&options) {
+        Ok(figures) => {
+            print(&figures, options.json);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            progress(&format!("failed: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Each figure with its unit in its name.
+fn measure(options: &Options) -> Outcome<Vec<(&'static str, Value)>> {
+    let time = Duration::from_secs(options.seconds);
+    let mut figures = Vec::new();
+    std::fs::create_dir_all(&options.directory)?;
+
+    progress("the disk");
+    let syncs = disk::syncs_per_second(&options.directory, time.min(Duration::from_secs(5)))?;
+    figures.push(("disk: appends of 10 KB with fdatasync, 1/s", json!(syncs.round())));
+
+    for (name, ratio, accounts) in [
+        ("inbound: 10 KB messages, 50 connections, 1 account, 1/s", "  as a multiple of the disk's syncs", 1),
+        ("inbound: 10 KB messages, 50 connections, 50 accounts, 1/s", "  as a multiple of the disk's syncs", 50),
+    ] {
+        progress(name);
+        let server = server::Server::start(options)?;
+        let rate = inbound::messages_per_second(&server, accounts, 50, time)?;
+        figures.push((name, json!(rate.round())));
+        figures.push((ratio, json!((rate / syncs * 100.0).round() / 100.0)));
+        figures.push(("  peak memory of the server, MB", json!(server.peak_megabytes())));
+    }
+
+    progress("the large mailbox");
+    let server = server::Server::start(options)?;
+    let rate = inbound::fill(&server, options.messages)?;
+    figures.push(("filling the mailbox, 2 KB messages, 1/s", json!(rate.round())));
+    figures.extend(mailbox::latencies(&server, options.messages)?);
+    figures.push(("peak memory of the server, MB", json!(server.peak_megabytes())));
+    Ok(figures)
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are what this program is for")]
+fn print(figures: &[(&str, Value)], as_json: bool) {
+    if as_json {
+        let rows: Vec<Value> =
+            figures.iter().map(|(name, value)| json!({ "figure": name.trim(), "value": value })).collect();
+        println!("{}", Value::Array(rows));
+    } else {
+        for (name, value) in figures {
+            println!("{name:<62} {value:>10}");
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "measuring takes minutes: say what is going on")]
+fn progress(what: &str) {
+    eprintln!("bench: {what}");
+}

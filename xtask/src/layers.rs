@@ -26,7 +26,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("app/mailstead", &["wire/*", "world/*", "engine/*"]),
     ("testkit", &["wire/*", "world/*"]),
     ("e2e", &[]),
-    ("bench", &["wire/*", "world/*"]),
+    ("bench", &["e2e"]),
     ("xtask", &[]),
 ];
 
@@ -54,7 +54,7 @@ pub(crate) fn check(metadata: &Metadata) -> Outcome {
                 continue;
             };
             let development = dependency.kind == DependencyKind::Development;
-            if to == "testkit" && !development && from != "bench" {
+            if to == "testkit" && !development {
                 wrong.push(format!("{from} uses testkit outside its tests"));
             } else if !development && !allowed.iter().any(|rule| permits(rule, &to)) {
                 wrong.push(format!("{from} may not depend on {to}"));
