@@ -41,7 +41,7 @@ impl Diagnostic {
         let line = source.lines().nth(position.line - 1).unwrap_or_default().trim_end();
         let meant = source.get(span.clone()).unwrap_or_default().lines().next().unwrap_or_default();
         let excerpt =
-            (!line.is_empty() && !may_hold_secret(line)).then(|| (line.to_owned(), meant.chars().count().max(1)));
+            (!span.is_empty() && !may_hold_secret(line)).then(|| (line.to_owned(), meant.chars().count().max(1)));
         Diagnostic { position, message, advice, excerpt }
     }
 }

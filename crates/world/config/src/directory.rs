@@ -260,6 +260,9 @@ mod tests {
             data-directory = "data"
             postmaster = "jane"
             {extra}
+            [[listener]]
+            addresses = "127.0.0.1"
+            smtp = 25
             [domains."example.org"]
             subaddress-separators = ["+", "--"]
             [domains."example.net"]

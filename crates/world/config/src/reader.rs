@@ -16,18 +16,11 @@ use crate::{Diagnostic, Diagnostics};
 pub(crate) struct Complaint {
     message: String,
     advice: String,
-    /// Where inside the value, when not all of it.
-    span: Option<Range<usize>>,
 }
 
 impl Complaint {
     pub(crate) fn new(message: impl Into<String>, advice: impl Into<String>) -> Self {
-        Complaint { message: message.into(), advice: advice.into(), span: None }
-    }
-
-    fn at(mut self, span: Option<Range<usize>>) -> Self {
-        self.span = self.span.or(span);
-        self
+        Complaint { message: message.into(), advice: advice.into() }
     }
 }
 
@@ -55,7 +48,6 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn complain(&self, span: &Range<usize>, complaint: Complaint) {
-        let span = complaint.span.as_ref().unwrap_or(span);
         let diagnostic = Diagnostic::new(self.source, span, complaint.message, complaint.advice);
         self.complaints.borrow_mut().push(diagnostic);
     }
@@ -131,15 +123,44 @@ impl<'a> Section<'a> {
         self.placed(key, convert).map(|placed| placed.value)
     }
 
-    /// A value that must be there.
-    pub(crate) fn required<T>(&mut self, key: &'static str, example: &str, convert: Convert<T>) -> Option<Placed<T>> {
-        let there = self.table.contains_key(key);
-        let value = self.placed(key, convert);
-        if !there {
+    /// The elements of a list, or a single value as a list of one; empty when it is not there. Complains about
+    /// each element that is wrong.
+    pub(crate) fn list<T>(&mut self, key: &'static str, convert: Convert<T>) -> Vec<Placed<T>> {
+        let Some((item, span)) = self.item(key) else { return Vec::new() };
+        let elements: Vec<&Value> = match (item.as_array(), item.as_value()) {
+            (Some(array), _) => array.iter().collect(),
+            (None, Some(only)) => vec![only],
+            (None, None) => {
+                let advice = format!("write `{key} = […]`");
+                self.complain(&span, Complaint::new(format!("`{key}` must be a list of values"), advice));
+                Vec::new()
+            }
+        };
+        let element = |value: &Value| {
+            let span = value.span().unwrap_or(span.clone());
+            let converted = convert(value).map_err(|complaint| self.complain(&span, complaint));
+            converted.ok().map(|value| Placed { value, span })
+        };
+        elements.into_iter().filter_map(element).collect()
+    }
+
+    /// Whether the key is there, right or wrong.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// Complains when a key is not there.
+    pub(crate) fn demand(&self, key: &'static str, example: &str) {
+        if !self.has(key) {
             let message = format!("`{key}` is missing from {}", self.name);
             self.complain(&self.span, Complaint::new(message, format!("add `{key} = {example}`")));
         }
-        value
+    }
+
+    /// A value that must be there.
+    pub(crate) fn required<T>(&mut self, key: &'static str, example: &str, convert: Convert<T>) -> Option<Placed<T>> {
+        self.demand(key, example);
+        self.placed(key, convert)
     }
 
     fn inner(&self, item: &'a Item, span: &Range<usize>, name: String) -> Option<Section<'a>> {
@@ -205,40 +226,35 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Converts every element of a list, or a single value as a list of one. Complaints name the element.
-pub(crate) fn list<T>(value: &Value, convert: Convert<T>) -> Result<Vec<Placed<T>>, Complaint> {
-    let element = |value: &Value| {
-        let span = value.span();
-        let converted = convert(value).map_err(|complaint| complaint.at(span.clone()))?;
-        Ok(Placed { value: converted, span: span.unwrap_or(0..0) })
-    };
-    match value.as_array() {
-        Some(array) => array.iter().map(element).collect(),
-        None => element(value).map(|only| vec![only]),
-    }
-}
-
 /// The candidate that the text was probably meant to be.
 pub(crate) fn closest<'c>(text: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    let text = text.to_lowercase().replace('_', "-");
+    let text: Vec<char> = text.to_lowercase().replace('_', "-").chars().collect();
     candidates
-        .map(|candidate| (distance(&text, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.chars().count().max(3) / 3)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .map(|candidate| (candidate, candidate.chars().collect::<Vec<_>>()))
+        .map(|(candidate, letters)| match text.starts_with(&letters) || letters.starts_with(&text) {
+            true => (1, letters.len(), candidate),
+            false => (distance(&text, &letters), letters.len(), candidate),
+        })
+        .filter(|(distance, length, _)| *distance <= (*length).max(3) / 3)
+        .min()
+        .map(|(_, _, candidate)| candidate)
 }
 
-/// Levenshtein distance.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, a) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], above + 1);
-        for (column, b) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+/// How many letters are missing, superfluous, wrong, or swapped with their neighbour (optimal string
+/// alignment).
+fn distance(one: &[char], other: &[char]) -> usize {
+    let mut rows = vec![vec![0; other.len() + 1]; one.len() + 1];
+    for i in 0..=one.len() {
+        for j in 0..=other.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let replaced = rows[i - 1][j - 1] + usize::from(one[i - 1] != other[j - 1]);
+                let nearest = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                let swapped = i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1];
+                if swapped { nearest.min(rows[i - 2][j - 2] + 1) } else { nearest }
+            };
         }
     }
-    row[other.len()]
+    rows[one.len()][other.len()]
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use mailstead_names::{Address, Domain, Host, Secret};
 
 use crate::directory::LocalpartCase;
-use crate::reader::{Complaint, Placed, Reader, Section, closest, list};
+use crate::reader::{Complaint, Placed, Reader, Section, closest};
 use crate::value::{self, Network};
 use crate::{AccountEntry, AccountName, Diagnostics, Directory, DomainRules, LoginState};
 
@@ -360,15 +360,15 @@ fn read_limits(mut section: Section<'_>) -> Limits {
         open_connections: classes("open-connections", usual.open_connections),
         auth_failures_per_minute: classes("auth-failures-per-minute", usual.auth_failures_per_minute),
         auth_failures_per_day: classes("auth-failures-per-day", usual.auth_failures_per_day),
-        exempt_networks: values(section.optional("exempt-networks", |value| list(value, value::network))),
+        exempt_networks: values(section.list("exempt-networks", value::network)),
         message_size: section.optional("message-size", value::size).unwrap_or(usual.message_size),
     };
     section.finish();
     limits
 }
 
-fn values<T>(list: Option<Vec<Placed<T>>>) -> Vec<T> {
-    list.unwrap_or_default().into_iter().map(|placed| placed.value).collect()
+fn values<T>(list: Vec<Placed<T>>) -> Vec<T> {
+    list.into_iter().map(|placed| placed.value).collect()
 }
 
 fn read_listeners(top: &mut Section<'_>, has_tls: bool) -> Vec<Listener> {
@@ -382,8 +382,8 @@ fn read_listeners(top: &mut Section<'_>, has_tls: bool) -> Vec<Listener> {
 }
 
 fn read_listener(mut section: Section<'_>, has_tls: bool, taken: &mut HashMap<SocketAddr, &'static str>) -> Listener {
-    let addresses = section.required("addresses", "[\"0.0.0.0\", \"::\"]", |value| list(value, value::ip));
-    let addresses = values(addresses.map(|placed| placed.value));
+    section.demand("addresses", "[\"0.0.0.0\", \"::\"]");
+    let addresses = values(section.list("addresses", value::ip));
     let mut services = Vec::new();
     for (key, role) in Role::ALL {
         let Some(port) = section.placed(key, value::port) else { continue };
@@ -391,15 +391,14 @@ fn read_listener(mut section: Section<'_>, has_tls: bool, taken: &mut HashMap<So
             let advice = "add [tls] with certificate and key";
             section.complain(&port.span, Complaint::new(format!("`{key}` needs a certificate"), advice));
         }
-        for address in &addresses {
-            if let Some(other) = taken.insert(SocketAddr::new(*address, port.value), key) {
-                let message = format!("port {} of {address} is used by `{other}` already", port.value);
-                section.complain(&port.span, Complaint::new(message, "choose another port"));
-            }
+        let mut claim = |address: &IpAddr| taken.insert(SocketAddr::new(*address, port.value), key);
+        if let Some(other) = addresses.iter().filter_map(&mut claim).last() {
+            let message = format!("port {} is used by `{other}` already", port.value);
+            section.complain(&port.span, Complaint::new(message, "choose another port, or another address"));
         }
         services.push((role, port.value));
     }
-    if services.is_empty() {
+    if !Role::ALL.iter().any(|(key, _)| section.has(key)) {
         let advice = "give at least one service a port, such as smtp = 25";
         section.complain(section.span(), Complaint::new("this listener has no service", advice));
     }
@@ -469,7 +468,7 @@ fn refer(references: &mut Vec<Placed<AccountName>>, account: Placed<AccountName>
 fn read_domain(mut section: Section<'_>, references: &mut Vec<Placed<AccountName>>) -> DomainRules {
     let catch_all = section.placed("catch-all", value::account).map(|account| refer(references, account));
     let mut separators = Vec::new();
-    for separator in section.optional("subaddress-separators", |value| list(value, value::text)).unwrap_or_default() {
+    for separator in section.list("subaddress-separators", value::text) {
         if separator.value.is_empty() {
             section.complain(&separator.span, Complaint::new("a separator cannot be empty", "use one such as \"+\""));
         } else {
@@ -486,7 +485,7 @@ fn read_domain(mut section: Section<'_>, references: &mut Vec<Placed<AccountName
 
 fn read_account(mut section: Section<'_>, name: AccountName, directory: &mut Directory) -> AccountEntry {
     let mut addresses = Vec::new();
-    for address in section.optional("addresses", |value| list(value, value::address)).unwrap_or_default() {
+    for address in section.list("addresses", value::address) {
         match own_address(&name, &address.value, directory) {
             Ok(()) => addresses.push(address.value),
             Err(complaint) => section.complain(&address.span, complaint),

@@ -90,7 +90,7 @@ fn edits_keep_comments_and_order() {
     let addresses = ["joe@example.org", "joe@bücher.example"].map(|text| Address::parse(text).unwrap());
     let added = edit::add_account(FULL, &joe, &addresses).unwrap();
     let more = edit::add_address(&added, &joe, &Address::parse("j@example.org").unwrap()).unwrap();
-    insta::assert_snapshot!(diff(FULL, &more), @"");
+    insta::assert_snapshot!(diff(FULL, &more));
     assert_eq!(config(&more).directory.account("joe").unwrap().addresses.len(), 3);
     assert!(matches!(edit::add_account(&added, &joe, &addresses), Err(Error::Edit(_))));
     let removed = edit::remove_account(&added, &joe).unwrap();
