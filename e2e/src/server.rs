@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -199,7 +200,11 @@ impl Drop for Server {
 
 /// A database of its own on the PostgreSQL server that `MAILSTEAD_E2E_POSTGRES` names, or `None` for SQLite.
 fn database() -> Option<String> {
-    std::env::var("MAILSTEAD_E2E_POSTGRES").ok()
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let server = std::env::var("MAILSTEAD_E2E_POSTGRES").ok()?;
+    let name = format!("e2e_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    run(Command::new("psql").args(["--quiet", &server, "--command", &format!("create database {name}")])).success();
+    Some(server.replacen("/postgres?", &format!("/{name}?"), 1))
 }
 
 fn launch(directory: &Path, wrapper: &[String], arguments: &[String]) -> (Child, Value) {

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that must pass, with nothing skipped in silence.
 
 use std::ffi::OsString;
+use std::process::Command;
 use std::time::Instant;
 
 use clap::Args;
@@ -8,6 +9,9 @@ use clap::Args;
 use crate::debian::{self, SUITES};
 use crate::process::{cargo, output, root, say, step};
 use crate::{Outcome, postgres, python};
+
+/// The end-to-end suites that also run on PostgreSQL.
+const ON_POSTGRES: &[&str] = &["crash", "curl", "mbsync", "swaks"];
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -51,13 +55,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
 /// Unit, engine and documentation tests of every package but the black-box one.
 fn units(environment: &[(&str, OsString)]) -> Outcome {
     let everything = ["--workspace", "--exclude", "mailstead-e2e"];
-    let mut tests = cargo();
-    if has_nextest() {
-        tests.args(["nextest", "run", "--no-fail-fast", "--status-level=slow", "--final-status-level=slow"]);
-        tests.args(everything).arg("--all-targets");
-    } else {
-        tests.args(["test", "--quiet", "--no-fail-fast"]).args(everything).arg("--all-targets");
-    }
+    let mut tests = runner();
+    tests.args(everything).arg("--all-targets");
     step("tests of the crates", tests.envs(environment.iter().cloned()))?;
     step(
         "documentation tests",
@@ -90,19 +89,33 @@ fn end_to_end(mut environment: Vec<(&str, OsString)>, skipped: &mut Vec<String>)
         }
     }
     step("the binary", cargo().args(["build", "--package", "mailstead"]))?;
-    let mut tests = cargo();
-    if has_nextest() {
-        tests.args(["nextest", "run", "--no-fail-fast", "--status-level=slow", "--final-status-level=slow"]);
-    } else {
-        tests.args(["test", "--quiet", "--no-fail-fast"]);
+    black_box("end-to-end tests", &suites, &environment)?;
+    // The same server on the other engine: the suites that read and write much.
+    if let Some((_, url)) = environment.iter().find(|(name, _)| *name == "MAILSTEAD_TEST_POSTGRES") {
+        suites.retain(|suite| ON_POSTGRES.contains(suite));
+        let environment = [("MAILSTEAD_E2E_POSTGRES", url.clone()), ("MAILSTEAD_CRASH_ROUNDS", "10".into())];
+        black_box("end-to-end tests on PostgreSQL", &suites, &environment)?;
     }
+    Ok(())
+}
+
+fn black_box(name: &str, suites: &[&str], environment: &[(&str, OsString)]) -> Outcome {
+    let mut tests = runner();
     tests.args(["--package", "mailstead-e2e", "--lib"]);
     for suite in suites {
         tests.args(["--test", suite]);
     }
-    step("end-to-end tests", tests.envs(environment))
+    step(name, tests.envs(environment.iter().cloned()))
 }
 
-fn has_nextest() -> bool {
-    output(cargo().args(["nextest", "--version"])).is_ok()
+/// nextest where it is installed, `cargo test` where not.
+fn runner() -> Command {
+    let mut tests = cargo();
+    if output(cargo().args(["nextest", "--version"])).is_ok() {
+        tests.args(["nextest", "run", "--no-fail-fast", "--no-tests=pass", "--status-level=slow"]);
+        tests.arg("--final-status-level=slow");
+    } else {
+        tests.args(["test", "--quiet", "--no-fail-fast"]);
+    }
+    tests
 }
