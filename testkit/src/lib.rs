@@ -17,8 +17,12 @@ pub use random::SeededRandom;
 mod net;
 #[cfg(feature = "net")]
 mod peer;
+#[cfg(feature = "net")]
+mod zones;
 
 #[cfg(feature = "net")]
 pub use net::{CLIENT, Certificates, MemoryDialer, SERVER, duplex, duplex_from};
 #[cfg(feature = "net")]
 pub use peer::ScriptedPeer;
+#[cfg(feature = "net")]
+pub use zones::Zones;

@@ -11,6 +11,7 @@ mod dial;
 mod error;
 pub mod limits;
 mod listener;
+mod resolver;
 
 mod stream;
 pub mod tls;
@@ -20,4 +21,5 @@ pub use dial::{AddressPolicy, Dialer, DirectDialer, Target};
 pub use error::Error;
 pub use listener::{Admission, Connection, ConnectionId, ConnectionIds, Listener, Reception, Refusal};
 
+pub use resolver::{PlainResolver, ResolvConf};
 pub use stream::{Stream, Transport};
