@@ -45,8 +45,12 @@ impl Entity {
         }
         let plain = body.is_ascii() && body.lines().all(|line| line.len() <= MAX_LINE);
         let label = if body.is_ascii() { "us-ascii" } else { "utf-8" };
-        let entity = Entity::octets(charset, &format!("text/plain; charset={label}"), body.into_bytes());
-        if plain { entity } else { entity.quoted_printable() }
+        let content_type = format!("text/plain; charset={label}");
+        if plain {
+            return Entity::octets(charset, &content_type, body.into_bytes());
+        }
+        Entity::octets(charset, &content_type, quoted_printable(body.as_bytes()).into_bytes())
+            .raw_field("Content-Transfer-Encoding", "quoted-printable")
     }
 
     /// An entity with octets that need no encoding: lines within limits, and 8-bit only where the transport takes it.
@@ -79,14 +83,7 @@ impl Entity {
         }
     }
 
-    fn quoted_printable(mut self) -> Entity {
-        if let Content::Octets(octets) = &mut self.content {
-            *octets = quoted_printable(octets).into_bytes();
-        }
-        self.raw_field("Content-Transfer-Encoding", "quoted-printable")
-    }
-
-    /// Adds an unstructured field before the content fields' place in order of calls; encoded where needed.
+    /// Adds an unstructured field, encoded where needed. Fields stand in the order of these calls.
     #[must_use]
     pub fn field(self, name: &str, value: &str) -> Entity {
         let encoded = match self.charset {

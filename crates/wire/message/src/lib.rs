@@ -25,6 +25,8 @@ pub mod word;
 
 mod error;
 mod lex;
+#[cfg(test)]
+mod tests;
 
 pub use address::{AddressItem, Mailbox};
 pub use envelope::Envelope;

@@ -252,7 +252,6 @@ mod reference {
     struct Line {
         start: usize,
         content: usize,
-        end: usize,
     }
 
     pub(super) struct Reference<'m> {
@@ -277,7 +276,7 @@ mod reference {
             for piece in message.split_inclusive(|octet| *octet == b'\n') {
                 let end = start + piece.len();
                 let content = piece.strip_suffix(b"\n").map_or(piece, |c| c.strip_suffix(b"\r").unwrap_or(c)).len();
-                lines.push(Line { start, content: start + content, end });
+                lines.push(Line { start, content: start + content });
                 start = end;
             }
             Reference { message, lines }
