@@ -1,1 +1,53 @@
-//! (being written)
+//! Accounts, mailboxes, messages, one change log, bodies, search, passwords and queue rows: the only user
+//! of a database.
+//!
+//! Transactions are synchronous closures ([`Account::read`], [`Account::write`]) run on bounded threads, so
+//! nothing can wait inside one. Writers of one account that wait at the same time share one transaction and
+//! one fsync. The store knows no protocol and no policy: engines keep their own data in it as versioned
+//! payloads. SQLite by default, PostgreSQL for those who outgrow a machine: one SQL text for both.
+
+#![warn(missing_docs)]
+
+mod accounts;
+mod blobs;
+mod changes;
+mod content;
+mod error;
+mod flags;
+mod ids;
+mod lock;
+mod logins;
+mod mailboxes;
+mod messages;
+mod notices;
+mod passwords;
+mod queue;
+mod schema;
+mod search;
+mod sql;
+mod stage;
+mod store;
+mod threads;
+mod transaction;
+mod writer;
+
+pub use accounts::{Account, NewAccount};
+pub use blobs::Body;
+pub use changes::{Changes, MailboxChanges};
+pub use content::Content;
+pub use error::{Error, OpenError, Result};
+pub use flags::{FlagChange, Flags, SystemFlags};
+pub use ids::{AccountId, BlobId, MailboxId, MessageId, ModSeq, ThreadId, Uid, UidSet, UidValidity};
+pub use logins::{LoginAttempt, LoginAttempts, LoginOutcome};
+pub use mailboxes::{Counts, Mailbox, SpecialUse};
+pub use messages::{
+    Appended, Delivered, DeliveryId, Detail, Facts, FlagsOutcome, MessageContent, MessageReader, MessageRow,
+    MessageState, NewMessage, StoredMessage,
+};
+pub use notices::Notices;
+pub use passwords::{Keep, MIN_PASSWORD, SCRAM_ITERATIONS, WeakVerifiers};
+pub use queue::{Claim, NewQueued, NewRecipient, Payload, QueueId, QueueRow, QueueStore, Settlement};
+pub use search::{TextField, fold};
+pub use stage::{Stage, Staged};
+pub use store::{Backend, Options, Store};
+pub use transaction::{Read, Usage, Write};

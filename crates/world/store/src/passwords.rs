@@ -248,8 +248,6 @@ fn password_hash(read: &Read<'_>, account: AccountId) -> Result<Option<String>> 
 }
 
 fn verifier(read: &Read<'_>, account: AccountId, mechanism: &str) -> Result<Option<Vec<u8>>> {
-    read.sql().scalar(
-        "select verifier from verifiers where account_id = $1 and mechanism = $2",
-        params![account, mechanism],
-    )
+    read.sql()
+        .scalar("select verifier from verifiers where account_id = $1 and mechanism = $2", params![account, mechanism])
 }

@@ -272,9 +272,7 @@ impl QueueStore {
 
     /// One row.
     pub async fn row(&self, id: QueueId) -> Result<Option<QueueRow>> {
-        self.store
-            .server_read(move |read| Ok(read.queue_rows("where r.id = $1", params![id])?.pop()))
-            .await
+        self.store.server_read(move |read| Ok(read.queue_rows("where r.id = $1", params![id])?.pop())).await
     }
 
     /// How many rows there are.

@@ -51,12 +51,8 @@ impl Folder {
             return;
         }
         self.held.push_str(piece);
-        let settled = self
-            .held
-            .char_indices()
-            .rev()
-            .find(|&(_, c)| canonical_combining_class(c) == 0)
-            .map_or(0, |(at, _)| at);
+        let settled =
+            self.held.char_indices().rev().find(|&(_, c)| canonical_combining_class(c) == 0).map_or(0, |(at, _)| at);
         let settled = if self.held.len() - settled > MARKS_KEPT { self.held.len() } else { settled };
         fold_into(&self.held[..settled], folded);
         self.held.drain(..settled);

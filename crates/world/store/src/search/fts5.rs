@@ -42,7 +42,10 @@ impl WordIndex for Fts5 {
 
     fn add(&self, sql: &dyn Connection, _: AccountId, document: i64, place: Place, terms: &[&str]) -> Result<()> {
         let listed = terms.join(" ");
-        sql.execute("insert into search_index (rowid, terms) values ($1, $2)", params![row_of(document, place), &listed])?;
+        sql.execute(
+            "insert into search_index (rowid, terms) values ($1, $2)",
+            params![row_of(document, place), &listed],
+        )?;
         let json = format!("[{}]", terms.iter().map(|term| quoted(term)).collect::<Vec<_>>().join(","));
         let new: Vec<(i64, String)> = sql.rows(
             "insert into search_vocabulary (term) select value from json_each($1) where true
@@ -82,7 +85,13 @@ impl WordIndex for Fts5 {
         )
     }
 
-    fn documents(&self, sql: &dyn Connection, _: AccountId, field: TextField, terms: &[String]) -> Result<HashSet<i64>> {
+    fn documents(
+        &self,
+        sql: &dyn Connection,
+        _: AccountId,
+        field: TextField,
+        terms: &[String],
+    ) -> Result<HashSet<i64>> {
         let mut found = HashSet::new();
         for terms in terms.chunks(TERMS_AT_ONCE) {
             let any = terms.iter().map(|term| quoted(term)).collect::<Vec<_>>().join(" OR ");

@@ -58,10 +58,7 @@ impl WordIndex for Gin {
     }
 
     fn remove(&self, sql: &dyn Connection, account: AccountId, document: i64) -> Result<()> {
-        sql.execute(
-            "delete from search_index where account_id = $1 and document_id = $2",
-            params![account, document],
-        )?;
+        sql.execute("delete from search_index where account_id = $1 and document_id = $2", params![account, document])?;
         Ok(())
     }
 
@@ -78,7 +75,13 @@ impl WordIndex for Gin {
         )
     }
 
-    fn documents(&self, sql: &dyn Connection, account: AccountId, field: TextField, terms: &[String]) -> Result<HashSet<i64>> {
+    fn documents(
+        &self,
+        sql: &dyn Connection,
+        account: AccountId,
+        field: TextField,
+        terms: &[String],
+    ) -> Result<HashSet<i64>> {
         let lowest = match field {
             TextField::Text => number(Place::Header),
             TextField::Body => number(Place::Body),
@@ -94,11 +97,10 @@ impl WordIndex for Gin {
     }
 
     fn contents(&self, sql: &dyn Connection, account: AccountId) -> Result<HashSet<i64>> {
-        let found = sql.rows(
-            "select distinct document_id from search_index where account_id = $1",
-            params![account],
-            |row| row.get(0),
-        )?;
+        let found =
+            sql.rows("select distinct document_id from search_index where account_id = $1", params![account], |row| {
+                row.get(0)
+            })?;
         Ok(found.into_iter().collect())
     }
 }

@@ -77,7 +77,13 @@ trait WordIndex {
     fn terms_within(&self, sql: &dyn Connection, account: AccountId, fragment: &str) -> Result<Vec<String>>;
 
     /// The documents that have one of these terms in a field.
-    fn documents(&self, sql: &dyn Connection, account: AccountId, field: TextField, terms: &[String]) -> Result<HashSet<i64>>;
+    fn documents(
+        &self,
+        sql: &dyn Connection,
+        account: AccountId,
+        field: TextField,
+        terms: &[String],
+    ) -> Result<HashSet<i64>>;
 
     /// The fields of documents that the index has, for `check`.
     fn contents(&self, sql: &dyn Connection, account: AccountId) -> Result<HashSet<i64>>;

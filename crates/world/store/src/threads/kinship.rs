@@ -165,10 +165,8 @@ mod tests {
     /// For each message, the lowest index of those in its thread.
     fn threads(messages: &[&ThreadFacts]) -> Vec<usize> {
         let mut reckoning = Reckoning::default();
-        let assigned: Vec<ThreadId> = (0i64..)
-            .zip(messages)
-            .map(|(number, facts)| reckoning.add(&facts.bonds(), ThreadId(number)))
-            .collect();
+        let assigned: Vec<ThreadId> =
+            (0i64..).zip(messages).map(|(number, facts)| reckoning.add(&facts.bonds(), ThreadId(number))).collect();
         let settled: Vec<ThreadId> = assigned.into_iter().map(|thread| reckoning.thread(thread)).collect();
         settled.iter().map(|thread| settled.iter().position(|other| other == thread).unwrap_or_default()).collect()
     }

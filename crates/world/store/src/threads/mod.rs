@@ -73,7 +73,9 @@ impl Write<'_> {
         let (sql, account) = (self.sql(), self.account_id());
         let listed = json_list(message.facts.bonds().into_iter().map(|bond| bond.0));
         let list = sql.dialect().int_list("$2");
-        let bound = format!("select distinct thread_id from thread_bonds where account_id = $1 and bond in (select n from {list} b)");
+        let bound = format!(
+            "select distinct thread_id from thread_bonds where account_id = $1 and bond in (select n from {list} b)"
+        );
         let mut found: BTreeSet<ThreadId> =
             sql.rows(&bound, params![account, &listed], |row| row.get(0))?.into_iter().collect();
         found.extend(self.threads_by_subject(message)?);

@@ -1,0 +1,9 @@
+//! The store through its public API, every test on each engine.
+//!
+//! PostgreSQL takes part when `MAILSTEAD_TEST_POSTGRES` names a server (`cargo xtask test` starts one); each
+//! test has a database of its own there.
+
+mod logins;
+mod passwords;
+mod queue;
+mod support;
