@@ -1,0 +1,162 @@
+//! What all connections share: directory, store, limits, cache.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use mailstead_config::{AccountEntry, AccountName, Directory};
+use mailstead_names::Secret;
+use mailstead_net::limits::AuthFailures;
+use mailstead_runtime::{Clock, Random};
+use mailstead_sasl::server::Answer;
+use mailstead_sasl::{Mechanism, Nonce, ScramHash};
+use mailstead_store::{Account, Store};
+use tokio::sync::watch;
+
+use crate::authenticator::{Authenticator, Peer};
+use crate::cache::Cache;
+use crate::metrics::Metrics;
+
+/// What can be chosen.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The server's name in the challenges of CRAM-MD5.
+    pub hostname: String,
+    /// The mechanisms, in the order in which they are announced. Which of them a connection is offered depends on its
+    /// channel, and on what its protocol wants.
+    pub mechanisms: Vec<Mechanism>,
+}
+
+impl Settings {
+    /// The mechanisms that work for every account. SCRAM-SHA-1 and CRAM-MD5 work only for accounts that asked for them,
+    /// and some clients choose them as soon as they see them.
+    pub const FOR_EVERY_ACCOUNT: [Mechanism; 4] =
+        [Mechanism::ScramSha256Plus, Mechanism::ScramSha256, Mechanism::Plain, Mechanism::Login];
+
+    /// The defaults for this host name.
+    pub fn new(hostname: impl Into<String>) -> Settings {
+        Settings { hostname: hostname.into(), mechanisms: Settings::FOR_EVERY_ACCOUNT.to_vec() }
+    }
+}
+
+/// Somebody who has shown who they are.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// Their account.
+    pub account: Account,
+    /// Its name in the directory.
+    pub name: AccountName,
+    /// What they logged in as: one of the account's addresses, or its name.
+    pub username: String,
+}
+
+/// Whom a user name belongs to.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) entry: AccountEntry,
+    pub(crate) account: Account,
+}
+
+/// Logins of all protocols.
+#[derive(Debug)]
+pub struct Login {
+    pub(crate) settings: Settings,
+    pub(crate) store: Store,
+    directory: watch::Receiver<Arc<Directory>>,
+    pub(crate) failures: Arc<AuthFailures>,
+    pub(crate) clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    cache: Cache,
+    pub(crate) metrics: Metrics,
+}
+
+impl Login {
+    /// Logins into the accounts of this directory and store.
+    pub fn new(
+        settings: Settings,
+        store: Store,
+        directory: watch::Receiver<Arc<Directory>>,
+        failures: Arc<AuthFailures>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        metrics: Metrics,
+    ) -> Arc<Login> {
+        let cache = Cache::new(random.bytes());
+        Arc::new(Login { settings, store, directory, failures, clock, random, cache, metrics })
+    }
+
+    /// Whether a new connection from this address may try at all. Servers where everybody must log in ask this before
+    /// the greeting.
+    pub fn may_try(&self, remote: IpAddr) -> bool {
+        self.failures.may_try(remote)
+    }
+
+    /// For a new connection.
+    pub fn authenticator(self: &Arc<Login>, peer: Peer) -> Authenticator {
+        Authenticator::new(Arc::clone(self), peer)
+    }
+
+    pub(crate) fn nonce(&self) -> Nonce {
+        Nonce::from_random(self.random.bytes())
+    }
+
+    /// The present directory.
+    pub(crate) fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.directory.borrow())
+    }
+
+    /// Whom a user name belongs to. An account that is configured but not in the store is nobody's yet.
+    pub(crate) async fn find(&self, username: &str) -> mailstead_store::Result<Option<Known>> {
+        let Some(entry) = self.directory().login(username).cloned() else { return Ok(None) };
+        let account = self.store.account(entry.name.as_str()).await?;
+        Ok(account.map(|account| Known { entry, account }))
+    }
+
+    /// Whether this is the password. Takes as long for nobody as for somebody; sooner for who was here a moment ago.
+    pub(crate) async fn check_password(
+        &self,
+        known: Option<&Known>,
+        password: &Secret<String>,
+    ) -> mailstead_store::Result<bool> {
+        let Some(Known { account, .. }) = known else { return self.store.verify_password(None, password).await };
+        // Read before the password is checked: if the password changes in between, the mark is of no use to anybody.
+        let verifier = self.store.scram_verifier(account.id(), ScramHash::Sha256).await?;
+        let mark = verifier.and_then(|verifier| self.cache.mark(account.id(), &verifier, password));
+        if mark.is_some_and(|mark| self.cache.contains(&mark, self.clock.monotonic())) {
+            return Ok(true);
+        }
+        let right = self.store.verify_password(Some(account.id()), password).await?;
+        if let Some(mark) = mark.filter(|_| right) {
+            self.cache.insert(mark, self.clock.monotonic());
+        }
+        Ok(right)
+    }
+
+    /// What to go on with in a SCRAM exchange: for nobody, and for who has no verifier, a fake one.
+    pub(crate) async fn scram(
+        &self,
+        known: Option<&Known>,
+        username: &str,
+        hash: ScramHash,
+    ) -> mailstead_store::Result<Answer> {
+        let kept = match known {
+            Some(known) => self.store.scram_verifier(known.account.id(), hash).await?,
+            None => None,
+        };
+        match kept {
+            Some(verifier) => Ok(Answer::Scram(verifier)),
+            None => self.store.fake_scram_verifier(username, hash).await.map(Answer::Scram),
+        }
+    }
+
+    /// What to go on with in a CRAM-MD5 exchange, likewise.
+    pub(crate) async fn cram_md5(&self, known: Option<&Known>, username: &str) -> mailstead_store::Result<Answer> {
+        let kept = match known {
+            Some(known) => self.store.cram_md5_secret(known.account.id()).await?,
+            None => None,
+        };
+        match kept {
+            Some(secret) => Ok(Answer::CramMd5(secret)),
+            None => self.store.fake_cram_md5_secret(username).await.map(Answer::CramMd5),
+        }
+    }
+}
