@@ -2,7 +2,7 @@
 //!
 //! An attempt like one before only counts: same account, addresses, protocol, mechanism, client and
 //! outcome. So a guessing machine fills rows only as fast as it changes its ways, and of those that failed an
-//! account keeps the latest [`MAX_FAILED`]. After [`KEPT`] without another like it a row is removed.
+//! account keeps the latest `MAX_FAILED`. After `KEPT` without another like it a row is removed.
 
 use std::net::IpAddr;
 
@@ -16,9 +16,9 @@ use crate::store::Store;
 use crate::transaction::Write;
 
 /// Different failed attempts kept for an account.
-pub const MAX_FAILED: i64 = 10_000;
+const MAX_FAILED: i64 = 10_000;
 /// How long an attempt is kept after it was last seen.
-pub const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The tables of this module, for the schema. Attempts on no account have the server's number.
 pub(crate) fn tables(dialect: Dialect) -> String {

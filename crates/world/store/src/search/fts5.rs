@@ -34,7 +34,7 @@ fn quoted(term: &str) -> String {
 impl WordIndex for Fts5 {
     fn tables(&self) -> &'static str {
         "create virtual table search_index using fts5
-            (terms, content = '', contentless_delete = 1, detail = none, columnsize = 0, tokenize = 'ascii');
+            (terms, content = '', contentless_delete = 1, detail = none, tokenize = 'ascii');
          create table search_vocabulary (id integer primary key, term text not null unique);
          create virtual table search_grams using fts5
             (grams, content = '', detail = none, columnsize = 0, tokenize = 'ascii');"

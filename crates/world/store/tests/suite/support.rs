@@ -1,6 +1,5 @@
 //! Stores that disappear with their test, on either engine.
 
-use std::future::Future;
 use std::time::Duration;
 
 use mailstead_names::Secret;
@@ -78,15 +77,39 @@ impl Place {
 pub(crate) async fn run(engine: Engine, test: impl AsyncFn(&Place)) {
     let directory = tempfile::tempdir().expect("a directory can be made");
     let clock = ManualClock::new();
-    let place = match engine {
-        Engine::Sqlite => Place { engine, directory, clock, backend: Backend::Sqlite },
+    match engine {
+        Engine::Sqlite => test(&Place { engine, directory, clock, backend: Backend::Sqlite }).await,
         Engine::Postgres => {
             let Ok(server) = std::env::var("MAILSTEAD_TEST_POSTGRES") else { return };
             let name = format!("mailstead_{:016x}", (&SystemRandom as &dyn Random).number());
             administer(&server, format!("create database {name}")).await;
-            let url = Secret::new(format!("{} dbname={name}", key_value(&server)));
-            Place { engine, directory, clock, backend: Backend::Postgres { url } }
+            let backend = Backend::Postgres { url: Secret::new(of_database(&server, &name)) };
+            test(&Place { engine, directory, clock, backend }).await;
+            administer(&server, format!("drop database {name} with (force)")).await;
         }
-    };
-    test(&place).await;
+    }
+}
+
+/// The connection URL with the name of another database in it.
+fn of_database(url: &str, name: &str) -> String {
+    let (address, options) = url.split_once('?').unwrap_or((url, ""));
+    let (server, _) = address.rsplit_once('/').expect("a connection URL with a database");
+    format!("{server}/{name}?{options}")
+}
+
+async fn administer(server: &str, statement: String) {
+    let server = server.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let mut client = postgres::Client::connect(&server, postgres::NoTls).expect("the server answers");
+        client.batch_execute(&statement).expect("the statement is done");
+    })
+    .await
+    .expect("the thread ends well");
+}
+
+/// A body, staged whole.
+pub(crate) async fn staged(store: &Store, octets: &str) -> Staged {
+    let mut stage = store.stage();
+    stage.write(octets.as_bytes()).await.expect("the body is taken");
+    stage.finish().await.expect("the body is staged")
 }
