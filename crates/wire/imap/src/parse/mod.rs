@@ -13,8 +13,10 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cursor::{Cursor, EmptyList, LiteralHeader, Synchronisation, is_astring_char};
-pub(crate) use values::base64;
+pub(crate) use cursor::{Cursor, EmptyList, LiteralHeader, Synchronisation, is_astring_char, is_atom_char};
+#[cfg(test)]
+pub(crate) use values::sequence_set;
+pub(crate) use values::{base64, decode_name, uid_set};
 
 use mailstead_names::Secret;
 

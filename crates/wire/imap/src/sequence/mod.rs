@@ -3,6 +3,9 @@
 //! [`UidSet`] is canonical (ascending, disjoint, never adjacent ranges), so equal sets compare equal and print the
 //! shortest. [`SequenceSet`] is what a client wrote, with `*` unresolved; resolving it needs the numbers in use.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::ops::RangeInclusive;
 
