@@ -19,7 +19,7 @@ pub enum Response {
     /// `* ENABLED ...` (RFC 5161)
     Enabled(Vec<Cow<'static, str>>),
     /// `* ID (...)` (RFC 2971); `None` is NIL
-    Id(Option<Vec<(Cow<'static, str>, Option<Cow<'static, str>>)>>),
+    Id(Option<Vec<IdField>>),
     /// `* FLAGS (...)`
     Flags(Vec<Flag>),
     /// `* n EXISTS`
@@ -58,6 +58,9 @@ pub enum Response {
     /// `* NAMESPACE (("" "/")) NIL NIL`: one personal namespace at the root.
     Namespace,
 }
+
+/// A field of ID with its value; `None` is NIL.
+pub type IdField = (Cow<'static, str>, Option<Cow<'static, str>>);
 
 /// Conditions of a status response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

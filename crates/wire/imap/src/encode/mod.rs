@@ -177,7 +177,7 @@ impl Encoder {
             FetchItem::Uid(uid) => self.put(format_args!("UID {uid}")),
             FetchItem::Flags(flags) => {
                 self.put("FLAGS ");
-                self.list(*flags, |encoder, flag| encoder.put(flag));
+                self.list(*flags, Encoder::put);
             }
             // date-time: RFC 9051 §9
             FetchItem::InternalDate(date) => {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Encoder;
-use crate::response::{ChildInfo, Code, ESearch, ListAttribute, ListEntry, Response, StatusResponse};
+use crate::response::{ChildInfo, Code, ESearch, IdField, ListAttribute, ListEntry, Response, StatusResponse};
 use crate::{MailboxName, UidSet};
 
 /// Longest VANISHED line, in octets of UIDs.
@@ -21,7 +21,7 @@ pub(super) fn write(out: &mut Encoder, response: &Response) {
         Response::Id(fields) => id(out, fields.as_deref()),
         Response::Flags(flags) => {
             out.put("* FLAGS ");
-            out.list(flags, |out, flag| out.put(flag));
+            out.list(flags, Encoder::put);
         }
         Response::Exists(count) => out.put(format_args!("* {count} EXISTS")),
         Response::Recent(count) => out.put(format_args!("* {count} RECENT")),
@@ -52,7 +52,7 @@ fn words(out: &mut Encoder, keyword: &str, words: &[Cow<'static, str>]) {
     }
 }
 
-fn id(out: &mut Encoder, fields: Option<&[(Cow<'static, str>, Option<Cow<'static, str>>)]>) {
+fn id(out: &mut Encoder, fields: Option<&[IdField]>) {
     out.put("* ID ");
     match fields {
         None => out.put("NIL"),
@@ -181,7 +181,7 @@ fn response_code(out: &mut Encoder, code: &Code) {
         Code::Modified(set) => out.put(format_args!("MODIFIED {set}")),
         Code::PermanentFlags(flags) => {
             out.put("PERMANENTFLAGS ");
-            out.list(flags, |out, flag| out.put(flag));
+            out.list(flags, Encoder::put);
         }
         Code::UidNext(uid) => out.put(format_args!("UIDNEXT {uid}")),
         Code::UidValidity(value) => out.put(format_args!("UIDVALIDITY {value}")),
