@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mailstead_config::PlaintextLogin;
 use mailstead_names::Secret;
 use mailstead_net::tls::TlsFacts;
 use mailstead_sasl::server::{self, Answer, Query, Success};
@@ -18,15 +19,6 @@ const PATIENCE: u32 = 3;
 /// Longest pause before credentials are looked at.
 const MAX_PAUSE: u32 = 30;
 
-/// Whether passwords may be shown on a connection without TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PlaintextLogin {
-    /// Nobody logs in without TLS.
-    Refused,
-    /// For trying things out on loopback.
-    Allowed,
-}
-
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
@@ -38,7 +30,7 @@ pub struct Peer {
     pub local: IpAddr,
     /// What was negotiated, once there is TLS.
     pub tls: Option<TlsFacts>,
-    /// Whether there must be TLS.
+    /// Whether somebody may log in without TLS.
     pub plaintext: PlaintextLogin,
     /// What the client calls itself, in EHLO or ID.
     pub client: String,

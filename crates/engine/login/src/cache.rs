@@ -83,3 +83,44 @@ impl std::fmt::Debug for Cache {
         f.write_str("Cache")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mailstead_sasl::{SALT_LEN, ScramHash};
+
+    use super::*;
+
+    #[test]
+    fn marks_are_of_account_verifier_and_password_and_do_not_last() {
+        let cache = Cache::new([1; 32]);
+        let verifier = |name| ScramVerifier::fake(ScramHash::Sha256, b"key", name, 4096);
+        let mark = |account, name, password: &str| {
+            cache.mark(AccountId(account), &verifier(name), &Secret::new(password.into())).unwrap()
+        };
+        assert_eq!(verifier("a").salt.len(), SALT_LEN);
+        let now = Instant::now();
+        let known = mark(1, "a", "password");
+        assert!(!cache.contains(&known, now));
+        cache.insert(known, now);
+        assert!(cache.contains(&mark(1, "a", "password"), now + LIFE / 2));
+        for other in [mark(2, "a", "password"), mark(1, "b", "password"), mark(1, "a", "Password")] {
+            assert!(!cache.contains(&other, now));
+        }
+        // Use does not prolong it.
+        cache.insert(mark(2, "a", "password"), now + LIFE / 2);
+        assert!(!cache.contains(&known, now + LIFE));
+        assert!(!cache.contains(&mark(2, "a", "password"), now + LIFE));
+    }
+
+    #[test]
+    fn the_number_of_marks_is_bounded() {
+        let cache = Cache::new([1; 32]);
+        let now = Instant::now();
+        for n in 0..=MAX {
+            let mut octets = [0; 32];
+            octets[..8].copy_from_slice(&n.to_be_bytes());
+            cache.insert(Mark(octets), now);
+        }
+        assert_eq!(cache.with(now, |entries| entries.marks.len()), 1);
+    }
+}

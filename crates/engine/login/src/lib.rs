@@ -18,7 +18,8 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
-pub use authenticator::{Authenticator, Peer, PlaintextLogin, Step};
+pub use authenticator::{Authenticator, Peer, Step};
 pub use login::{Login, Settings, User};
+pub use mailstead_config::PlaintextLogin;
 pub use metrics::Metrics;
 pub use refusal::Refusal;
