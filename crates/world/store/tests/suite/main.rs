@@ -3,7 +3,14 @@
 //! PostgreSQL takes part when `MAILSTEAD_TEST_POSTGRES` names a server (`cargo xtask test` starts one); each
 //! test has a database of its own there.
 
+mod letters;
 mod logins;
+mod mailboxes;
+mod messages;
+mod open;
 mod passwords;
 mod queue;
+mod search;
 mod support;
+mod writer;
+mod threads;

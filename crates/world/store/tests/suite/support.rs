@@ -68,6 +68,13 @@ impl Place {
         Store::open(self.options()).await.expect("the store opens")
     }
 
+    /// Runs a statement in the PostgreSQL database of this place.
+    pub(crate) async fn administer(&self, statement: String) {
+        if let Backend::Postgres { url } = &self.backend {
+            administer(url.expose(), statement).await;
+        }
+    }
+
     pub(crate) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
