@@ -98,8 +98,15 @@ struct Inner {
 }
 
 impl Drop for Inner {
+    /// A store that nobody closed: what was begun is finished in the background.
     fn drop(&mut self) {
         self.writers.close();
+        let (core, writers) = (Arc::clone(&self.core), Arc::clone(&self.writers));
+        // On a thread of its own, because the PostgreSQL client must not end on one that runs tasks.
+        let ending = std::thread::Builder::new().name("store-end".to_owned()).spawn(move || core.end(&writers));
+        if let Err(error) = ending {
+            tracing::warn!(%error, "the store was not closed in order");
+        }
     }
 }
 
@@ -108,7 +115,7 @@ pub(crate) struct Core {
     pub(crate) connections: Connections,
     pub(crate) files: Box<dyn BlobStore>,
     pub(crate) clock: Arc<dyn Clock>,
-    _lock: Lock,
+    lock: Mutex<Option<Lock>>,
 }
 
 /// What the handles of one account share.
@@ -134,6 +141,13 @@ impl Shared {
 }
 
 impl Core {
+    /// Waits for the writers, closes all connections and gives up the lock. Blocks; may be done twice.
+    fn end(&self, writers: &Writers) {
+        writers.join();
+        self.connections.close();
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
     /// A connection to an account's database.
     pub(crate) fn lease(&self, shared: &Shared, access: Access) -> Result<Lease<'_>> {
         if shared.removed.load(Ordering::Acquire) {
@@ -195,7 +209,7 @@ impl Store {
             connections: Connections::new(engine, options.idle_connections),
             files: Box::new(BlobFiles::new(directory)),
             clock: options.clock,
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         });
         let writers = Arc::new(Writers::new());
         writers.start(options.writers, &core)?;
@@ -219,10 +233,7 @@ impl Store {
         self.inner.closed.store(true, Ordering::Release);
         self.inner.writers.close();
         let inner = Arc::clone(&self.inner);
-        let closed = self.inner.readers.run(move || {
-            inner.writers.join();
-            inner.core.connections.close();
-        });
+        let closed = self.inner.readers.run(move || inner.core.end(&inner.writers));
         // A pool that is closed already has no one left to wait for.
         let _ = closed.await;
         self.inner.readers.close();

@@ -59,13 +59,16 @@ where
     }
 
     fn finish(self: Box<Self>, committed: Result<()>) {
-        let result = match (committed, self.result) {
+        let Closure { closure, result, answer } = *self;
+        // What the closure holds (a spool file) is let go before the caller goes on.
+        drop(closure);
+        let result = match (committed, result) {
             (Ok(()), Some(value)) => Ok(value),
             (Ok(()), None) => Err(Error::Closed),
             (Err(error), _) => Err(error),
         };
         // Who stopped waiting does not want the result.
-        let _ = self.answer.send(result);
+        let _ = answer.send(result);
     }
 }
 

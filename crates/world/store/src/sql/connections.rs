@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Connection, Database, Engine};
@@ -29,12 +30,13 @@ pub(crate) struct Connections {
     /// Most recently used last.
     idle: Mutex<VecDeque<Idle>>,
     limit: usize,
+    closed: AtomicBool,
 }
 
 impl Connections {
     /// Keeps at most `limit` idle connections.
     pub(crate) fn new(engine: Arc<dyn Engine>, limit: usize) -> Self {
-        Connections { engine, idle: Mutex::default(), limit }
+        Connections { engine, idle: Mutex::default(), limit, closed: AtomicBool::new(false) }
     }
 
     pub(crate) fn engine(&self) -> &Arc<dyn Engine> {
@@ -69,8 +71,9 @@ impl Connections {
         drop(gone);
     }
 
-    /// Closes all idle connections.
+    /// Closes all idle connections, and from now on each one after its use.
     pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         let all = std::mem::take(&mut *self.idle());
         drop(all);
     }
@@ -108,7 +111,8 @@ impl Drop for Lease<'_> {
         let closed = {
             let mut idle = self.connections.idle();
             idle.push_back(Idle { key: self.key, access: self.access, connection });
-            if idle.len() > self.connections.limit { idle.pop_front() } else { None }
+            let surplus = idle.len() > self.connections.limit || self.connections.closed.load(Ordering::Acquire);
+            if surplus { idle.pop_front() } else { None }
         };
         // Closing may write (a WAL is copied back), so not under the lock.
         drop(closed);

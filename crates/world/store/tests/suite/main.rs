@@ -12,5 +12,5 @@ mod passwords;
 mod queue;
 mod search;
 mod support;
-mod writer;
 mod threads;
+mod writer;

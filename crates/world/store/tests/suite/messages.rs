@@ -7,7 +7,8 @@ use mailstead_store::{
 use crate::letters::{mailbox, new_message, numbers, uid};
 use crate::support::{on_both, staged};
 
-const LETTER: &str = "From: a@example.org\r\nTo: b@example.org\r\nSubject: Tea\r\nMessage-ID: <1@example.org>\r\n\r\nWhen?\r\n";
+const LETTER: &str =
+    "From: a@example.org\r\nTo: b@example.org\r\nSubject: Tea\r\nMessage-ID: <1@example.org>\r\n\r\nWhen?\r\n";
 
 on_both! {
     async fn what_is_appended_can_be_read(place: &Place) {

@@ -146,7 +146,12 @@ async fn files_are_for_us_alone() {
             assert_eq!(mode, 0o600, "{}", path.display());
             let above = path.parent().expect("in a directory");
             if above != place.directory.path() {
-                assert_eq!(fs::metadata(above).expect("there").permissions().mode() & 0o777, 0o700, "{}", above.display());
+                assert_eq!(
+                    fs::metadata(above).expect("there").permissions().mode() & 0o777,
+                    0o700,
+                    "{}",
+                    above.display()
+                );
             }
         }
         place.check_and_close(store).await;

@@ -1,6 +1,8 @@
 //! SEARCH TEXT and BODY against the definition: a substring of the decoded text, without regard to case.
 
-use mailstead_store::{Account, FlagChange, Flags, MailboxId, NewAccount, NewMessage, Store, SystemFlags, TextField, Uid, UidSet};
+use mailstead_store::{
+    Account, FlagChange, Flags, MailboxId, NewAccount, NewMessage, Store, SystemFlags, TextField, Uid, UidSet,
+};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

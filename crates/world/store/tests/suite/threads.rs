@@ -40,7 +40,8 @@ impl Mail {
     /// For each message, the position of the first one in its thread.
     async fn threads(&self) -> Vec<usize> {
         let inbox = self.inbox;
-        let rows = self.account.read(move |read| read.messages(inbox, &UidSet::all(), Detail::Row, 100)).await.expect("read");
+        let rows =
+            self.account.read(move |read| read.messages(inbox, &UidSet::all(), Detail::Row, 100)).await.expect("read");
         let threads: Vec<ThreadId> = rows.iter().map(|row| row.thread).collect();
         threads.iter().map(|thread| threads.iter().position(|other| other == thread).expect("itself")).collect()
     }
