@@ -241,8 +241,8 @@ fn migrate_connected(
         engine.back_up(database, &*connection, found)?;
     }
     connection.begin()?;
-    let steps = migrations.iter().skip(usize::try_from(found).unwrap_or_default());
-    let applied = steps.map(|step| connection.batch(&step.text(part, connection.dialect()))).collect::<Result<()>>();
+    let mut steps = migrations.iter().skip(usize::try_from(found).unwrap_or_default());
+    let applied = steps.try_for_each(|step| connection.batch(&step.text(part, connection.dialect())));
     let done = applied.and_then(|()| connection.set_schema_version(known)).and_then(|()| connection.commit());
     if done.is_err() && connection.in_transaction() {
         // The error is what matters; a transaction that cannot be rolled back ends with the connection.

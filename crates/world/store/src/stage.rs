@@ -220,5 +220,5 @@ fn random_name() -> Result<String> {
 /// Octets that an unprivileged user can still write on the disk of this directory.
 fn free_space(directory: &Path) -> Result<u64> {
     let status = nix::sys::statvfs::statvfs(directory).map_err(std::io::Error::from).at("statvfs", directory)?;
-    Ok(u64::from(status.blocks_available()) * u64::from(status.fragment_size()))
+    Ok(status.blocks_available() * status.fragment_size())
 }

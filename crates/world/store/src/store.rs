@@ -254,11 +254,6 @@ impl Store {
         &self.inner.hashing
     }
 
-    /// The pool for reading, bounded like everything.
-    pub(crate) fn pool(&self) -> &BlockingPool {
-        &self.inner.readers
-    }
-
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.inner.core
     }

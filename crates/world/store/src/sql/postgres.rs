@@ -236,6 +236,7 @@ pub(super) fn column(row: &::postgres::Row, column: usize) -> Result<Value<'_>> 
     Ok(value.map_err(map_error)?.unwrap_or(Value::Null))
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn map_error(error: ::postgres::Error) -> Error {
     match error.code() {
         Some(&SqlState::DISK_FULL) => Error::DiskFull,
