@@ -30,7 +30,7 @@ impl Session {
     }
 
     async fn append(&mut self, append: Append) -> Outcome {
-        let flags = match self.admit(&append).await {
+        let flags = match self.check_append(&append).await {
             Ok(flags) => flags,
             Err(Interrupt::Reply(reply)) => return Err(self.refuse_append(reply)),
             Err(close) => return Err(close),
@@ -56,7 +56,7 @@ impl Session {
     }
 
     /// Everything that can be known before the message is.
-    async fn admit(&mut self, append: &Append) -> Outcome<Flags> {
+    async fn check_append(&mut self, append: &Append) -> Outcome<Flags> {
         let account = self.logged_in()?;
         let flags = from_wire(&append.flags).ok_or(reply::BAD_FLAG)?;
         if append.form == AppendForm::Utf8 && !self.enabled.utf8 && !self.enabled.rev2 {

@@ -7,12 +7,18 @@ use std::borrow::Cow;
 
 use mailstead_imap::Response;
 use mailstead_imap::command::Tag;
+use mailstead_imap::server::{AuthenticateLine, Event};
+use mailstead_login::{Refusal, Step};
 use mailstead_names::Secret;
+use mailstead_runtime::Deadline;
+use mailstead_sasl::Mechanism;
 
 use crate::reply::{self, Close, Interrupt, Outcome, Reply};
 use crate::session::{Session, User};
 
-/// Octets of an ID that are kept for the log of logins.
+/// A connection that has failed so often is guessing.
+const FAILURES: u32 = 10;
+/// Characters of an ID that are kept for the log of logins.
 const CLIENT_ID: usize = 200;
 
 impl Session {
@@ -27,23 +33,74 @@ impl Session {
             return Err(Interrupt::Close(Close::Gone(std::io::Error::other(error))));
         }
         // RFC 9051 §6.2.1: nothing that was learned before TLS counts.
-        self.client_id = None;
+        self.authenticator.peer.tls = self.wire.stream().tls().cloned();
+        self.authenticator.peer.client = String::new();
         Err(Interrupt::Answered)
     }
 
-    pub(crate) fn mechanisms(&self) -> Vec<&'static str> {
-        Vec::new()
+    /// The mechanisms to announce: those that work here, without LOGIN, for which IMAP has a command.
+    pub(crate) fn mechanisms(&self) -> Vec<Mechanism> {
+        self.authenticator.offered().into_iter().filter(|mechanism| *mechanism != Mechanism::Login).collect()
     }
 
-    pub(crate) async fn authenticate(&mut self, _mechanism: &str, _initial: Option<Secret<Vec<u8>>>) -> Outcome {
-        Ok(reply::MECHANISM_UNSUPPORTED)
+    /// Whether the LOGIN command works as things are (RFC 9051 §11.3).
+    pub(crate) fn may_send_password(&self) -> bool {
+        self.authenticator.offered().contains(&Mechanism::Plain)
     }
 
-    pub(crate) async fn login(&mut self, _user: String, _password: Secret<String>) -> Outcome {
-        if !self.may_send_password() {
-            return Ok(reply::PRIVACY_REQUIRED);
+    pub(crate) async fn authenticate(&mut self, mechanism: &str, initial: Option<Secret<Vec<u8>>>) -> Outcome {
+        let mut step = if mechanism == Mechanism::Login.name() {
+            Step::Done(Err(Refusal::Mechanism))
+        } else {
+            self.authenticator.start(mechanism, initial.as_ref().map(|octets| octets.expose().as_slice())).await
+        };
+        loop {
+            let challenge = match step {
+                Step::Done(result) => return self.admit(result),
+                Step::Challenge(challenge) => challenge,
+            };
+            self.wire.continue_with(&challenge);
+            self.wire.flush().await?;
+            self.wire.framing.expect_authenticate_line();
+            let deadline = Deadline::after(self.server.settings.login_timeout);
+            step = match self.wire.event(deadline).await {
+                Ok(Event::AuthenticateLine(AuthenticateLine::Data(response))) => {
+                    self.authenticator.respond(response.expose()).await
+                }
+                Ok(Event::AuthenticateLine(AuthenticateLine::Cancelled)) => {
+                    self.authenticator.abort().await;
+                    return Ok(reply::AUTHENTICATION_CANCELLED);
+                }
+                Ok(Event::AuthenticateLine(AuthenticateLine::Invalid) | Event::Rejected(_)) => {
+                    self.authenticator.abort().await;
+                    return Ok(reply::AUTHENTICATION_MALFORMED);
+                }
+                Ok(_) => return Err(Interrupt::Close(Close::Bye(reply::BYE_INTERNAL))),
+                Err(close) => {
+                    self.authenticator.abort().await;
+                    return Err(close.into());
+                }
+            };
         }
-        Ok(reply::AUTHENTICATION_FAILED)
+    }
+
+    pub(crate) async fn login(&mut self, user: String, password: Secret<String>) -> Outcome {
+        let result = self.authenticator.password(&user, &password).await;
+        self.admit(result)
+    }
+
+    /// The end of an attempt to log in.
+    fn admit(&mut self, result: Result<mailstead_login::User, Refusal>) -> Outcome {
+        match result {
+            Ok(user) => {
+                tracing::Span::current().record("user", user.name.as_str());
+                self.user = Some(User { notices: user.account.notices(), account: user.account });
+                Ok(reply::logged_in(self.capabilities()))
+            }
+            Err(Refusal::TooManyFailures) => Err(Interrupt::Close(Close::Bye(reply::BYE_AUTHENTICATION_RATE))),
+            Err(_) if self.authenticator.failures() >= FAILURES => Err(Interrupt::Close(Close::Bye(reply::BYE_TOO_MANY_FAILURES))),
+            Err(refusal) => Ok(refusal.into()),
+        }
     }
 
     /// RFC 2971. The version is nobody's business before login.
@@ -55,7 +112,7 @@ impl Session {
                 text.extend(format!("{name}={value} ").chars().filter(|c| !c.is_control()));
             }
             tracing::info!(client = text.trim_end(), "client identification");
-            self.client_id = Some(text.chars().take(CLIENT_ID).collect());
+            self.authenticator.peer.client = text.trim_end().chars().take(CLIENT_ID).collect();
         }
         let mut ours: Vec<(Cow<'static, str>, Option<Cow<'static, str>>)> =
             vec![("name".into(), Some("Mailstead".into()))];

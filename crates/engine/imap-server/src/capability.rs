@@ -46,7 +46,7 @@ impl Session {
         if !self.may_send_password() {
             list.push("LOGINDISABLED".into());
         }
-        list.extend(self.mechanisms().into_iter().map(|mechanism| format!("AUTH={mechanism}").into()));
+        list.extend(self.mechanisms().into_iter().map(|mechanism| format!("AUTH={}", mechanism.name()).into()));
         list
     }
 }

@@ -69,6 +69,9 @@ impl Server {
 impl Session {
     /// Greets, then answers until the end.
     async fn converse(&mut self) -> Close {
+        if !self.server.login.may_try(self.wire.stream().peer_addr().ip()) {
+            return Close::Bye(reply::BYE_AUTHENTICATION_RATE);
+        }
         let capabilities = self.capabilities();
         self.wire.untagged(Reply { code: Some(Code::Capability(capabilities)), ..reply::GREETING });
         if let Err(close) = self.wire.flush().await {

@@ -34,4 +34,4 @@ mod wire;
 
 pub use metrics::Metrics;
 pub use server::Server;
-pub use settings::{CleartextLogin, Endpoint, Security, Settings};
+pub use settings::{Endpoint, Security, Settings};

@@ -1,4 +1,4 @@
-//! Counts for Prometheus.
+//! Counts for Prometheus. Logins are counted by `mailstead-login`.
 
 use std::sync::Arc;
 
@@ -15,17 +15,11 @@ pub struct Metrics {
     refused: Counter,
     open: Gauge,
     commands: Family<CommandLabels, Counter>,
-    logins: Family<LoginLabels, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CommandLabels {
     command: &'static str,
-    result: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LoginLabels {
     result: &'static str,
 }
 
@@ -47,7 +41,6 @@ impl Metrics {
         registry.register("refused", "Connections refused by a limit or a stop", self.refused.clone());
         registry.register("open", "Connections open now", self.open.clone());
         registry.register("commands", "Commands answered", self.commands.clone());
-        registry.register("logins", "Attempts to log in", self.logins.clone());
     }
 
     pub(crate) fn connected(self: &Arc<Self>) -> OpenGuard {
@@ -62,9 +55,5 @@ impl Metrics {
 
     pub(crate) fn command(&self, command: &'static str, result: &'static str) {
         self.commands.get_or_create(&CommandLabels { command, result }).inc();
-    }
-
-    pub(crate) fn login(&self, result: &'static str) {
-        self.logins.get_or_create(&LoginLabels { result }).inc();
     }
 }

@@ -8,6 +8,7 @@ use std::io;
 
 use mailstead_imap::response::Condition;
 use mailstead_imap::{Code, UidSet};
+use mailstead_login::Refusal;
 use mailstead_store::{self as store, ModSeq, UidValidity};
 
 /// A status response before it is known to which command it belongs.
@@ -92,15 +93,14 @@ pub(crate) const PRIVACY_REQUIRED: Reply = no(Code::PrivacyRequired, "use TLS fi
 pub(crate) const MECHANISM_UNSUPPORTED: Reply = no(Code::Cannot, "mechanism not supported");
 pub(crate) const AUTHENTICATION_FAILED: Reply = no(Code::AuthenticationFailed, "authentication failed");
 pub(crate) const AUTHORIZATION_FAILED: Reply = no(Code::AuthorizationFailed, "not authorized to act as that user");
+pub(crate) const CHANNEL_BINDING: Reply =
+    no(Code::AuthenticationFailed, "channel binding does not match, the connection may be intercepted");
+/// With the operator's message in place of the text.
+pub(crate) const LOGIN_DISABLED: Reply = no(Code::AuthorizationFailed, "login disabled");
 pub(crate) const AUTHENTICATION_UNAVAILABLE: Reply =
     no(Code::Unavailable, "cannot check credentials at the moment, try again later");
 pub(crate) const AUTHENTICATION_CANCELLED: Reply = bad("authentication cancelled");
 pub(crate) const AUTHENTICATION_MALFORMED: Reply = bad("malformed authentication data");
-
-/// An account that may not log in, with the operator's message.
-pub(crate) fn login_disabled(message: String) -> Reply {
-    Reply { condition: Condition::No, code: Some(Code::AuthorizationFailed), text: message.into() }
-}
 
 /// The successful end of LOGIN and AUTHENTICATE tells the new capabilities (RFC 9051 §7.1, CAPABILITY).
 pub(crate) fn logged_in(capabilities: Vec<Cow<'static, str>>) -> Reply {
@@ -189,6 +189,22 @@ impl From<Reply> for Interrupt {
 impl From<Close> for Interrupt {
     fn from(close: Close) -> Self {
         Interrupt::Close(close)
+    }
+}
+
+impl From<Refusal> for Reply {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Mechanism => MECHANISM_UNSUPPORTED,
+            Refusal::EncryptionRequired => PRIVACY_REQUIRED,
+            Refusal::Credentials => AUTHENTICATION_FAILED,
+            Refusal::Authorization => AUTHORIZATION_FAILED,
+            Refusal::ChannelBinding => CHANNEL_BINDING,
+            Refusal::Aborted => AUTHENTICATION_CANCELLED,
+            Refusal::Malformed(_) => AUTHENTICATION_MALFORMED,
+            Refusal::Disabled(message) => Reply { text: message.into(), ..LOGIN_DISABLED },
+            _ => AUTHENTICATION_UNAVAILABLE,
+        }
     }
 }
 

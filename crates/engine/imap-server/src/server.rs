@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mailstead_login::Login;
 use mailstead_runtime::{Clock, Shutdown};
 use mailstead_store::Store;
 
@@ -12,6 +13,7 @@ use crate::settings::Settings;
 #[derive(Debug)]
 pub struct Server {
     pub(crate) store: Store,
+    pub(crate) login: Arc<Login>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) shutdown: Shutdown,
     pub(crate) settings: Arc<Settings>,
@@ -23,11 +25,12 @@ impl Server {
     #[must_use]
     pub fn new(
         store: Store,
+        login: Arc<Login>,
         clock: Arc<dyn Clock>,
         shutdown: Shutdown,
         settings: Settings,
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
-        Arc::new(Server { store, clock, shutdown, settings: Arc::new(settings), metrics })
+        Arc::new(Server { store, login, clock, shutdown, settings: Arc::new(settings), metrics })
     }
 }

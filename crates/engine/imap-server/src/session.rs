@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use mailstead_imap::command::{Access, Command, Numbering, Request, SearchKey, Tag};
 use mailstead_imap::{MessageSet, Response, UidSet};
+use mailstead_login::{Authenticator, Peer};
 use mailstead_net::tls::ServerTls;
 use mailstead_store::{Account, MailboxId, Notices, UidValidity};
 
 use crate::reply::{self, Close, Interrupt, Outcome, Reply};
 use crate::server::Server;
-use crate::settings::{CleartextLogin, Endpoint, Security};
+use crate::settings::{Endpoint, Security};
 use crate::view::{Expunges, OutOfRange, View};
 use crate::wire::Wire;
 
@@ -56,24 +57,22 @@ pub(crate) struct Session {
     pub(crate) enabled: Enabled,
     pub(crate) user: Option<User>,
     pub(crate) selected: Option<Selected>,
-    /// Failed logins on this connection.
-    pub(crate) failures: u32,
-    /// Program and version that the client gave with ID.
-    pub(crate) client_id: Option<String>,
+    /// Runs the attempts to log in, and knows who is at the other end.
+    pub(crate) authenticator: Authenticator,
 }
 
 impl Session {
     pub(crate) fn new(server: Arc<Server>, endpoint: Arc<Endpoint>, wire: Wire) -> Session {
-        Session {
-            server,
-            endpoint,
-            wire,
-            enabled: Enabled::default(),
-            user: None,
-            selected: None,
-            failures: 0,
-            client_id: None,
-        }
+        let stream = wire.stream();
+        let authenticator = server.login.authenticator(Peer {
+            protocol: "imap",
+            remote: stream.peer_addr().ip(),
+            local: stream.local_addr().ip(),
+            tls: stream.tls().cloned(),
+            plaintext: endpoint.plaintext_login,
+            client: String::new(),
+        });
+        Session { server, endpoint, wire, enabled: Enabled::default(), user: None, selected: None, authenticator }
     }
 
     /// The account, after login.
@@ -105,11 +104,6 @@ impl Session {
             Security::StartTls(tls) if self.wire.stream().tls().is_none() => Some(tls),
             _ => None,
         }
-    }
-
-    /// Whether a password may be sent as things are (RFC 9051 §11.3).
-    pub(crate) fn may_send_password(&self) -> bool {
-        self.wire.stream().tls().is_some() || self.endpoint.cleartext_login == CleartextLogin::Allowed
     }
 
     /// Runs a command and answers it.

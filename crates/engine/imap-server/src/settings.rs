@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mailstead_login::PlaintextLogin;
 use mailstead_net::tls::ServerTls;
 
 /// Choices that hold for all listeners.
@@ -37,8 +38,8 @@ impl Default for Settings {
 pub struct Endpoint {
     /// Whether and when there is TLS.
     pub security: Security,
-    /// Whether passwords may cross the network in the clear.
-    pub cleartext_login: CleartextLogin,
+    /// Whether anybody may log in without TLS; if not, LOGINDISABLED (RFC 9051 §11.3).
+    pub plaintext_login: PlaintextLogin,
 }
 
 /// Whether and when there is TLS.
@@ -50,13 +51,4 @@ pub enum Security {
     StartTls(ServerTls),
     /// From the first octet (RFC 8314 §3.2).
     Implicit(ServerTls),
-}
-
-/// Whether passwords may cross the network in the clear.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CleartextLogin {
-    /// LOGINDISABLED until there is TLS (RFC 9051 §11.3).
-    Refused,
-    /// Allowed: for loopback.
-    Allowed,
 }

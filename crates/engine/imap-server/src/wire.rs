@@ -5,6 +5,8 @@
 use std::io;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mailstead_imap::command::Tag;
 use mailstead_imap::encode::Mode;
 use mailstead_imap::response::StatusResponse;
@@ -77,6 +79,11 @@ impl Wire {
     pub(crate) fn send(&mut self, response: &Response) {
         tracing::trace!(target: "imap::protocol", ?response, "S");
         self.encoder.response(response);
+    }
+
+    /// Asks for more of an AUTHENTICATE exchange. Not traced: challenges belong to the credentials.
+    pub(crate) fn continue_with(&mut self, challenge: &[u8]) {
+        self.encoder.response(&Response::Continue(STANDARD.encode(challenge)));
     }
 
     /// Writes an untagged status response.
