@@ -27,7 +27,10 @@ const GROWTH: usize = 8;
 pub(super) enum Extent {
     All,
     /// The lowest, the highest, or both.
-    Ends { min: bool, max: bool },
+    Ends {
+        min: bool,
+        max: bool,
+    },
 }
 
 /// The messages among `among` that the plan finds, as far as wanted.
