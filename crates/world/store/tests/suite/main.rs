@@ -7,6 +7,7 @@ mod letters;
 mod logins;
 mod mailboxes;
 mod messages;
+mod model;
 mod open;
 mod passwords;
 mod queue;
