@@ -1,43 +1,84 @@
-//! LIST and LSUB: RFC 9051 §6.3.9, RFC 3501 §6.3.9, RFC 5258, RFC 5819 (STATUS), RFC 6154 (special use).
+//! LIST and LSUB: RFC 9051 §6.3.9, RFC 3501 §6.3.9, RFC 5258 (LIST-EXTENDED), RFC 5819 (LIST-STATUS), RFC 6154 (SPECIAL-USE).
+//!
+//! `choose` decides which names are listed and what is said about them, `pattern` which names match. Subscriptions, children and
+//! special use are always told, asked for or not: clients that only know the plain LIST use them (RFC 5258 §4, RFC 6154 §2).
 
-use mailstead_imap::MailboxName;
-use mailstead_imap::Response;
-use mailstead_imap::command::{List, SpecialUse};
+mod choose;
+mod pattern;
+#[cfg(test)]
+mod tests;
+
+use mailstead_imap::command::{List, ListSelect, SpecialUse, StatusItem};
 use mailstead_imap::response::{ListAttribute, ListEntry};
-use mailstead_store::{self as store, Mailbox};
+use mailstead_imap::{MailboxName, Response};
+use mailstead_store::{self as store, Mailbox, Read};
 
+use crate::mailbox::Found;
 use crate::reply::{self, Outcome};
 use crate::session::Session;
+use choose::{Chosen, Hierarchy};
+use pattern::Pattern;
 
 impl Session {
     pub(crate) async fn list(&mut self, list: List) -> Outcome {
         let account = self.logged_in()?;
-        let (mailboxes, subscriptions) = account.read(|read| Ok((read.mailboxes()?, read.subscriptions()?))).await?;
-        for mailbox in &mailboxes {
-            if !list.patterns.iter().any(|pattern| matches(&format!("{}{pattern}", list.reference), &mailbox.name)) {
-                continue;
+        let status = list.returns.as_ref().map_or_else(Vec::new, |returns| returns.status.clone());
+        if status.contains(&StatusItem::HighestModSeq) {
+            self.enable_condstore();
+        }
+        // RFC 9051 §6.3.9: an empty name asks for the delimiter and the root, which is nowhere else than at the top here.
+        if !list.is_extended() && list.patterns.iter().all(String::is_empty) {
+            let root = ListEntry { attributes: vec![ListAttribute::NoSelect], ..bare("") };
+            self.wire.send(&Response::List(root));
+            return Ok(reply::ok("LIST completed"));
+        }
+        let patterns = list.patterns.iter().map(|pattern| Pattern::new(&list.reference, pattern)).collect();
+        let wants_status = !status.is_empty();
+        let listed =
+            account.read(move |read| listed(read, list.select.unwrap_or_default(), patterns, wants_status)).await?;
+        for (entry, found) in listed {
+            self.wire.send(&Response::List(entry));
+            if let Some(found) = found {
+                let response = self.status_response(&found, &status);
+                self.wire.send(&response);
             }
-            let below = format!("{}/", mailbox.name);
-            let has_children = mailboxes.iter().any(|other| other.name.starts_with(&below));
-            self.wire.send(&Response::List(entry(mailbox, has_children, subscriptions.contains(&mailbox.name))));
+            self.wire.relieve().await?;
         }
         Ok(reply::ok("LIST completed"))
     }
 
+    /// RFC 3501 §6.3.9. What is below a name that `%` stops at shows as that name with `\Noselect`: just the case for which LIST has
+    /// RECURSIVEMATCH and CHILDINFO.
     pub(crate) async fn lsub(&mut self, reference: String, pattern: String) -> Outcome {
         let account = self.logged_in()?;
-        let subscriptions = account.read(|read| read.subscriptions()).await?;
-        for name in subscriptions.iter().filter(|name| matches(&format!("{reference}{pattern}"), name)) {
-            let entry = ListEntry {
-                attributes: Vec::new(),
-                mailbox: MailboxName::new(name),
-                child_info: Vec::new(),
-                old_name: None,
-            };
-            self.wire.send(&Response::Lsub(entry));
+        let select = ListSelect { subscribed: true, recursive_match: true, ..ListSelect::default() };
+        let patterns = vec![Pattern::new(&reference, &pattern)];
+        let listed = account.read(move |read| listed(read, select, patterns, false)).await?;
+        for (entry, _) in listed {
+            let subscribed = entry.attributes.contains(&ListAttribute::Subscribed);
+            let attributes = if subscribed { Vec::new() } else { vec![ListAttribute::NoSelect] };
+            self.wire.send(&Response::Lsub(ListEntry { attributes, child_info: Vec::new(), ..entry }));
+            self.wire.relieve().await?;
         }
         Ok(reply::ok("LSUB completed"))
     }
+}
+
+/// The entries of one snapshot, with what STATUS says about those that were selected.
+fn listed(
+    read: &Read<'_>,
+    select: ListSelect,
+    patterns: Vec<Pattern>,
+    wants_status: bool,
+) -> store::Result<Vec<(ListEntry, Option<Found>)>> {
+    let (mailboxes, subscriptions) = (read.mailboxes()?, read.subscriptions()?);
+    let hierarchy = Hierarchy::new(&mailboxes, &subscriptions);
+    let chosen = hierarchy.choose(select, &patterns);
+    let with_status = |Chosen { entry, selected }| {
+        let found = selected.filter(|_| wants_status).map(|mailbox| Found::new(read, mailbox.clone())).transpose()?;
+        Ok((entry, found))
+    };
+    chosen.into_iter().map(with_status).collect()
 }
 
 /// The entry of an existing mailbox, with everything that is known about it.
@@ -45,12 +86,13 @@ pub(crate) fn entry(mailbox: &Mailbox, has_children: bool, subscribed: bool) -> 
     let children = if has_children { ListAttribute::HasChildren } else { ListAttribute::HasNoChildren };
     let subscribed = subscribed.then_some(ListAttribute::Subscribed);
     let special_use = mailbox.special_use.map(|role| ListAttribute::SpecialUse(special_use(role)));
-    ListEntry {
-        attributes: [Some(children), subscribed, special_use].into_iter().flatten().collect(),
-        mailbox: MailboxName::new(&mailbox.name),
-        child_info: Vec::new(),
-        old_name: None,
-    }
+    let attributes = [Some(children), subscribed, special_use].into_iter().flatten().collect();
+    ListEntry { attributes, ..bare(&mailbox.name) }
+}
+
+/// A name and nothing else.
+fn bare(name: &str) -> ListEntry {
+    ListEntry { attributes: Vec::new(), mailbox: MailboxName::new(name), child_info: Vec::new(), old_name: None }
 }
 
 fn special_use(role: store::SpecialUse) -> SpecialUse {
@@ -60,17 +102,5 @@ fn special_use(role: store::SpecialUse) -> SpecialUse {
         store::SpecialUse::Junk => SpecialUse::Junk,
         store::SpecialUse::Sent => SpecialUse::Sent,
         store::SpecialUse::Trash => SpecialUse::Trash,
-    }
-}
-
-/// `*` matches anything, `%` anything without a delimiter.
-fn matches(pattern: &str, name: &str) -> bool {
-    let Some(first) = pattern.chars().next() else { return name.is_empty() };
-    let rest = &pattern[first.len_utf8()..];
-    let mut tails = name.char_indices().map(|(at, _)| at).chain([name.len()]);
-    match first {
-        '*' => tails.any(|at| matches(rest, &name[at..])),
-        '%' => tails.take_while(|at| !name[..*at].contains('/')).any(|at| matches(rest, &name[at..])),
-        _ => name.strip_prefix(first).is_some_and(|name| matches(rest, name)),
     }
 }
