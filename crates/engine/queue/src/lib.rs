@@ -1,1 +1,39 @@
-//! (being written)
+//! The outgoing queue: what was submitted is kept in durable rows until every recipient is delivered to a local account
+//! or accepted by another server, or its sender is told why not.
+//!
+//! [`Queue::enqueue`] stores a message for all its recipients in one transaction; [`Queue::run`] claims what is due,
+//! counting each attempt before it is made, delivers, and settles the outcome together with the notice about it
+//! (RFC 3464). When to try again is [`schedule`], whether a connection may carry a message is [`policy`], how mail gets
+//! into an account is the [`LocalDelivery`] that the application provides.
+//!
+//! Implements the client's part of RFC 5321 §4.5.4. Message syntax, SMTP and SASL are in the wire crates, rows in the
+//! store.
+#![warn(missing_docs)]
+
+pub mod policy;
+pub mod schedule;
+
+mod connection;
+mod demand;
+mod error;
+mod local;
+mod metrics;
+mod notice;
+mod outcome;
+mod queue;
+mod route;
+mod settings;
+mod transaction;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use demand::{Demand, MessageClass, Plaintext, TlsRequirement};
+pub use error::Error;
+pub use local::{LocalDelivery, LocalMessage, LocalRecipient};
+pub use metrics::Metrics;
+pub use outcome::{AttemptRecord, Failure, Permanence, Remote, attempts};
+pub use queue::{Envelope, Queue, Services};
+pub use route::{HopSecurity, NextHop};
+pub use settings::{OutgoingTls, Settings};

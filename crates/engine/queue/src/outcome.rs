@@ -1,0 +1,164 @@
+//! What became of an attempt, for one recipient: the value that decides on retries, fills notices and is kept in the
+//! row.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use mailstead_names::{EnhancedStatus, Host, StatusClass};
+use mailstead_smtp::Reply;
+use mailstead_store::Payload;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Version of the stored form.
+const VERSION: u32 = 1;
+/// Attempts that are remembered.
+const REMEMBERED: usize = 20;
+/// Octets kept of a server's answer.
+const MAX_TEXT: usize = 2000;
+
+/// Whether trying again is pointless.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Permanence {
+    /// It may work later.
+    Temporary,
+    /// It will not.
+    Permanent,
+}
+
+/// The server that an attempt reached, or tried to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    /// As configured or found in the DNS.
+    pub host: Host,
+    /// The address connected to.
+    pub ip: Option<IpAddr>,
+}
+
+/// Why a recipient was not delivered to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Whether to try again.
+    pub permanence: Permanence,
+    /// For the notice.
+    pub status: EnhancedStatus,
+    /// What happened, in words for a person.
+    pub text: String,
+    /// The reply that said so, if one did.
+    pub reply: Option<Reply>,
+    /// Who said so.
+    pub remote: Option<Remote>,
+}
+
+impl Failure {
+    /// A failure that may pass.
+    #[must_use]
+    pub fn temporary(subject: u16, detail: u16, text: impl Into<String>) -> Failure {
+        Failure::new(Permanence::Temporary, EnhancedStatus::new(4, subject, detail), text.into())
+    }
+
+    /// A failure that will not pass.
+    #[must_use]
+    pub fn permanent(subject: u16, detail: u16, text: impl Into<String>) -> Failure {
+        Failure::new(Permanence::Permanent, EnhancedStatus::new(5, subject, detail), text.into())
+    }
+
+    fn new(permanence: Permanence, status: EnhancedStatus, text: String) -> Failure {
+        Failure { permanence, status, text, reply: None, remote: None }
+    }
+
+    /// What a reply means. Without an enhanced status of the right class, the code's class is all that is known.
+    #[must_use]
+    pub fn of_reply(reply: Reply, permanence: Permanence) -> Failure {
+        let class = match permanence {
+            Permanence::Temporary => StatusClass::PersistentTransient,
+            Permanence::Permanent => StatusClass::Permanent,
+        };
+        let unknown = EnhancedStatus::new(5, 0, 0).with_class(class);
+        let status = reply.status.map_or(unknown, |status| status.with_class(class));
+        let text = format!("The server answered: {}", truncated(&reply.to_string()));
+        Failure { reply: Some(reply), ..Failure::new(permanence, status, text) }
+    }
+
+    /// The failure with the server that is meant.
+    #[must_use]
+    pub fn at(self, remote: &Remote) -> Failure {
+        Failure { remote: Some(remote.clone()), ..self }
+    }
+
+    /// The reply as one text, for Diagnostic-Code.
+    pub(crate) fn diagnostic(&self) -> Option<String> {
+        self.reply.as_ref().map(|reply| truncated(&reply.to_string()).to_owned())
+    }
+}
+
+fn truncated(text: &str) -> &str {
+    let end = (0..=MAX_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
+/// What became of a recipient in one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// A server, or an account, took it.
+    Delivered(Reply, Option<Remote>),
+    Failed(Failure),
+}
+
+/// One attempt, as it is remembered in the row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// When it began.
+    pub at: Timestamp,
+    /// Host, and address in brackets.
+    pub host: Option<String>,
+    /// Code of the reply.
+    pub code: Option<u16>,
+    /// Enhanced status.
+    pub status: String,
+    /// In words.
+    pub text: String,
+    /// Whether it could have been tried again.
+    pub permanence: Permanence,
+}
+
+impl AttemptRecord {
+    pub(crate) fn new(at: Timestamp, failure: &Failure) -> AttemptRecord {
+        let host = failure.remote.as_ref().map(|remote| match remote.ip {
+            Some(ip) => format!("{} [{ip}]", remote.host),
+            None => remote.host.to_string(),
+        });
+        AttemptRecord {
+            at,
+            host,
+            code: failure.reply.as_ref().map(|reply| reply.code),
+            status: failure.status.to_string(),
+            text: truncated(&failure.text).to_owned(),
+            permanence: failure.permanence,
+        }
+    }
+}
+
+/// The attempts that a row remembers, oldest first.
+///
+/// # Errors
+/// [`Error::Payload`] where a newer program wrote them.
+pub fn attempts(result: Option<&Payload>) -> Result<Vec<AttemptRecord>, Error> {
+    let Some(payload) = result else { return Ok(Vec::new()) };
+    let unreadable = Error::Payload { what: "attempts", version: payload.version };
+    if payload.version != VERSION {
+        return Err(unreadable);
+    }
+    serde_json::from_slice(&payload.octets).map_err(|_| unreadable)
+}
+
+/// The stored form with one attempt more. What cannot be read is not carried on.
+pub(crate) fn remember(earlier: Option<&Payload>, record: AttemptRecord) -> Payload {
+    let mut records = attempts(earlier).unwrap_or_default();
+    records.push(record);
+    let surplus = records.len().saturating_sub(REMEMBERED);
+    records.drain(..surplus);
+    Payload { version: VERSION, octets: serde_json::to_vec(&records).unwrap_or_default() }
+}

@@ -1,0 +1,145 @@
+//! The handle that others hold: puts messages in, wakes the worker.
+
+use std::fmt;
+use std::sync::Arc;
+
+use mailstead_dns::Resolver;
+use mailstead_names::{Address, ReversePath};
+use mailstead_net::Dialer;
+use mailstead_runtime::{Clock, Random, Shutdown, Supervisor};
+use mailstead_store::{AccountId, NewQueued, NewRecipient, QueueId, QueueStore, Staged, Store};
+use tokio::sync::Notify;
+
+use crate::demand::Terms;
+use crate::local::LocalDelivery;
+use crate::policy::TransportPolicy;
+use crate::settings::{OutgoingTls, Settings};
+use crate::worker::Worker;
+use crate::{Demand, Error, MessageClass, Metrics};
+
+/// What the queue needs from the rest of the server.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// Rows and messages.
+    pub store: Store,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Jitter, nonces, message identifiers.
+    pub random: Arc<dyn Random>,
+    /// Connections to other servers.
+    pub dialer: Arc<dyn Dialer>,
+    /// Addresses of other servers.
+    pub resolver: Arc<dyn Resolver>,
+    /// Certificates of other servers.
+    pub tls: OutgoingTls,
+    /// Which connections may carry a message.
+    pub policy: Arc<dyn TransportPolicy>,
+    /// Accounts.
+    pub local: Arc<dyn LocalDelivery>,
+    /// Spawns the deliveries.
+    pub supervisor: Supervisor,
+    /// Ends the worker.
+    pub shutdown: Shutdown,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+/// The envelope of a message to be queued.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// The account that submitted it, which is told when delivery fails; `None` for what the server itself sends.
+    pub submitter: Option<AccountId>,
+    /// Reverse-path; the null one is never told anything.
+    pub sender: ReversePath,
+    /// Forward-paths; repeated ones are delivered once.
+    pub recipients: Vec<Address>,
+    /// Whether the sender declared or the message has 8-bit content (RFC 6152).
+    pub eight_bit: bool,
+    /// Whether the message needs SMTPUTF8 (RFC 6531); addresses that do are noticed without it.
+    pub smtputf8: bool,
+}
+
+/// The queue. Cheap to clone.
+#[derive(Clone)]
+pub struct Queue {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) settings: Settings,
+    pub(crate) services: Services,
+    pub(crate) rows: QueueStore,
+    /// Something may be due sooner than the worker thinks.
+    pub(crate) kick: Notify,
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("settings", &self.inner.settings).finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    /// A queue over the rows of this store. Nothing happens before [`Queue::run`].
+    #[must_use]
+    pub fn new(settings: Settings, services: Services) -> Queue {
+        let rows = services.store.queue();
+        Queue { inner: Arc::new(Inner { settings, services, rows, kick: Notify::new() }) }
+    }
+
+    /// Queues a message for all its recipients, or for none. Returns when it is on the disk. `prefix` are header fields
+    /// in front of the staged octets.
+    ///
+    /// # Errors
+    /// [`Error::NoRecipients`], or what the store says.
+    pub async fn enqueue(
+        &self,
+        envelope: Envelope,
+        prefix: Vec<u8>,
+        staged: Staged,
+        demand: Demand,
+        class: MessageClass,
+    ) -> Result<Vec<QueueId>, Error> {
+        let message = self.inner.message(envelope, prefix, staged, Terms { demand, class, account: None });
+        if message.recipients.is_empty() {
+            return Err(Error::NoRecipients);
+        }
+        let ids = self.inner.rows.enqueue(message).await?;
+        self.inner.services.metrics.enqueued(ids.len());
+        self.kick();
+        Ok(ids)
+    }
+
+    /// Wakes the worker: a row was changed by another hand.
+    pub fn kick(&self) {
+        self.inner.kick.notify_one();
+    }
+
+    /// Delivers until a shutdown begins. To be run once.
+    pub async fn run(&self) {
+        Worker::new(Arc::clone(&self.inner)).run().await;
+    }
+}
+
+impl Inner {
+    /// A message for the store, due now.
+    pub(crate) fn message(&self, envelope: Envelope, prefix: Vec<u8>, staged: Staged, terms: Terms) -> NewQueued {
+        let Envelope { submitter, sender, mut recipients, eight_bit, smtputf8 } = envelope;
+        let now = self.services.clock.now();
+        let mut seen = std::collections::HashSet::new();
+        recipients.retain(|recipient| seen.insert(recipient.clone()));
+        let smtputf8 = smtputf8 || sender.needs_smtputf8() || recipients.iter().any(Address::needs_smtputf8);
+        let recipients = recipients
+            .into_iter()
+            .map(|recipient| NewRecipient {
+                destination: match terms.account {
+                    Some(account) => format!("account {account}"),
+                    None => recipient.host.to_string(),
+                },
+                recipient,
+                next_attempt: now,
+            })
+            .collect();
+        NewQueued { submitter, sender, recipients, staged, prefix, eight_bit, smtputf8, demand: terms.encode() }
+    }
+}
