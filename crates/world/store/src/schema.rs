@@ -270,15 +270,18 @@ impl Migration {
 /// is written to.
 pub(crate) fn prepare(engine: &dyn Engine) -> Result<(), OpenError> {
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    let mut databases = engine.existing()?;
-    for &database in &databases {
-        engine.inspect(database, known)?;
+    let existing = engine.existing()?;
+    let mut outdated = Vec::new();
+    for &database in &existing {
+        if engine.inspect(database, known)? != Some(known) {
+            outdated.push(database);
+        }
     }
-    if !databases.contains(&Database::Server) {
+    if !existing.contains(&Database::Server) {
         engine.create(Database::Server)?;
-        databases.push(Database::Server);
+        outdated.push(Database::Server);
     }
-    databases
+    outdated
         .into_iter()
         .try_for_each(|database| migrate(engine, database, Part::in_database(engine, database), MIGRATIONS))
 }
@@ -292,3 +295,6 @@ impl Part {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -197,6 +197,17 @@ impl Store {
                 (Arc::new(engine), lock)
             }
         };
+        Store::assemble(options, engine, lock, readers)
+    }
+
+    /// Puts a store together over an engine.
+    pub(crate) fn assemble(
+        options: Options,
+        engine: Arc<dyn Engine>,
+        lock: Lock,
+        readers: BlockingPool,
+    ) -> Result<Store, OpenError> {
+        let directory = &options.directory;
         crate::schema::prepare(&*engine)?;
         let spool = Spool {
             directory: directory.join("spool"),

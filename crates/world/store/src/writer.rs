@@ -350,3 +350,6 @@ fn abandon(lease: Lease<'_>) {
         lease.discard();
     }
 }
+
+#[cfg(test)]
+mod tests;

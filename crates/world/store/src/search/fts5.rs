@@ -5,14 +5,15 @@
 //! non-ASCII character for part of a word, so it splits our lists at our spaces and nowhere else.
 //! `search_vocabulary` has the terms, and `search_grams` maps their three-character pieces to them, which
 //! is how the terms that contain a fragment are found; `fts5vocab` would have to walk all postings.
-//! The file belongs to one account, so the account number is not repeated here.
+//! Every statement that FTS5 takes part in makes it write out what it has collected, so a message is added
+//! in as few statements as possible. The file belongs to one account, so the account number is not repeated here.
 
 use std::collections::HashSet;
 
 use mailstead_message::text::Place;
 
 use super::tokens::{GRAM_CHARS, grams};
-use super::{PLACES, TextField, WordIndex, number};
+use super::{Fielded, PLACES, TextField, WordIndex, json, number};
 use crate::error::Result;
 use crate::ids::AccountId;
 use crate::sql::{Connection, params};
@@ -40,25 +41,30 @@ impl WordIndex for Fts5 {
             (grams, content = '', detail = none, columnsize = 0, tokenize = 'ascii');"
     }
 
-    fn add(&self, sql: &dyn Connection, _: AccountId, document: i64, place: Place, terms: &[&str]) -> Result<()> {
-        let listed = terms.join(" ");
-        sql.execute(
-            "insert into search_index (rowid, terms) values ($1, $2)",
-            params![row_of(document, place), &listed],
-        )?;
-        let json = format!("[{}]", terms.iter().map(|term| quoted(term)).collect::<Vec<_>>().join(","));
+    fn add(&self, sql: &dyn Connection, _: AccountId, document: i64, fields: &Fielded<'_>) -> Result<()> {
+        let texts: Vec<(i64, String)> = fields
+            .iter()
+            .filter(|(_, terms)| !terms.is_empty())
+            .map(|(place, terms)| (row_of(document, *place), terms.join(" ")))
+            .collect();
+        let pairs = "select value ->> 0, value ->> 1 from json_each($1)";
+        sql.execute(&format!("insert into search_index (rowid, terms) {pairs}"), params![&json(&texts)?])?;
+        let mut terms: Vec<&str> = fields.iter().flat_map(|(_, terms)| terms).copied().collect();
+        terms.sort_unstable();
+        terms.dedup();
         let new: Vec<(i64, String)> = sql.rows(
             "insert into search_vocabulary (term) select value from json_each($1) where true
                 on conflict (term) do nothing returning id, term",
-            params![&json],
+            params![&json(&terms)?],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
-        for (id, term) in new {
-            let pieces: Vec<&str> = grams(&term).into_iter().collect();
-            if !pieces.is_empty() {
-                let pieces = pieces.join(" ");
-                sql.execute("insert into search_grams (rowid, grams) values ($1, $2)", params![id, &pieces])?;
-            }
+        let grams: Vec<(i64, String)> = new
+            .iter()
+            .map(|(id, term)| (*id, grams(term).into_iter().collect::<Vec<_>>().join(" ")))
+            .filter(|(_, grams)| !grams.is_empty())
+            .collect();
+        if !grams.is_empty() {
+            sql.execute(&format!("insert into search_grams (rowid, grams) {pairs}"), params![&json(&grams)?])?;
         }
         Ok(())
     }

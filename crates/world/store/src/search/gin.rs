@@ -9,16 +9,12 @@ use std::collections::HashSet;
 use mailstead_message::text::Place;
 
 use super::tokens::GRAM_CHARS;
-use super::{TextField, WordIndex, number};
-use crate::error::{Error, Result};
+use super::{Fielded, TextField, WordIndex, json, number};
+use crate::error::Result;
 use crate::ids::AccountId;
 use crate::sql::{Connection, params};
 
 pub(super) struct Gin;
-
-fn json(terms: &[impl serde::Serialize]) -> Result<String> {
-    serde_json::to_string(terms).map_err(|error| Error::corrupt(error.to_string()))
-}
 
 impl WordIndex for Gin {
     fn tables(&self) -> &'static str {
@@ -39,21 +35,23 @@ impl WordIndex for Gin {
          create index search_vocabulary_grams on search_vocabulary using gin (grams);"
     }
 
-    fn add(&self, sql: &dyn Connection, account: AccountId, document: i64, place: Place, terms: &[&str]) -> Result<()> {
-        let terms = json(terms)?;
-        sql.execute(
-            "insert into search_index (account_id, document_id, field, terms) values ($1, $2, $3, array(
-                select cast($1 as bigint) || ':' || t from json_array_elements_text($4::text::json) t))",
-            params![account, document, number(place), &terms],
-        )?;
-        sql.execute(
-            "insert into search_vocabulary (account_id, term, grams)
-                select cast($1 as bigint), t, array(
-                    select distinct cast($1 as bigint) || ':' || substr(t, i, 3) from generate_series(1, length(t) - 2) i)
-                from json_array_elements_text($2::text::json) t
-                on conflict (account_id, term) do nothing",
-            params![account, &terms],
-        )?;
+    fn add(&self, sql: &dyn Connection, account: AccountId, document: i64, fields: &Fielded<'_>) -> Result<()> {
+        for (place, terms) in fields.iter().filter(|(_, terms)| !terms.is_empty()) {
+            let terms = json(terms)?;
+            sql.execute(
+                "insert into search_index (account_id, document_id, field, terms) values ($1, $2, $3, array(
+                    select cast($1 as bigint) || ':' || t from json_array_elements_text($4::text::json) t))",
+                params![account, document, number(*place), &terms],
+            )?;
+            sql.execute(
+                "insert into search_vocabulary (account_id, term, grams)
+                    select cast($1 as bigint), t, array(select distinct cast($1 as bigint) || ':' || substr(t, i, 3)
+                        from generate_series(1, length(t) - 2) i)
+                    from json_array_elements_text($2::text::json) t
+                    on conflict (account_id, term) do nothing",
+                params![account, &terms],
+            )?;
+        }
         Ok(())
     }
 
@@ -86,7 +84,7 @@ impl WordIndex for Gin {
             TextField::Text => number(Place::Header),
             TextField::Body => number(Place::Body),
         };
-        let terms = json(terms)?;
+        let terms = json(&terms)?;
         let found = sql.rows(
             "select document_id from search_index where account_id = $1 and field >= $2 and terms && array(
                 select cast($1 as bigint) || ':' || t from json_array_elements_text($3::text::json) t)",

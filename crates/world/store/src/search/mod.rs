@@ -62,13 +62,16 @@ impl TextField {
     }
 }
 
+/// The terms of a document, for each of its fields.
+type Fielded<'t> = [(Place, Vec<&'t str>); 2];
+
 /// The index of terms, one implementation for each engine.
 trait WordIndex {
     /// Its tables.
     fn tables(&self) -> &'static str;
 
-    /// Adds a field of a new document. The terms are sorted.
-    fn add(&self, sql: &dyn Connection, account: AccountId, document: i64, place: Place, terms: &[&str]) -> Result<()>;
+    /// Adds a new document, given the sorted terms of its two fields.
+    fn add(&self, sql: &dyn Connection, account: AccountId, document: i64, fields: &Fielded<'_>) -> Result<()>;
 
     /// Removes a document.
     fn remove(&self, sql: &dyn Connection, account: AccountId, document: i64) -> Result<()>;
@@ -96,6 +99,11 @@ fn word_index(dialect: Dialect) -> &'static dyn WordIndex {
     }
 }
 
+/// A list for a parameter that the database takes apart.
+fn json(list: &(impl serde::Serialize + ?Sized)) -> Result<String> {
+    serde_json::to_string(list).map_err(|error| Error::corrupt(error.to_string()))
+}
+
 /// The tables of this module, for the schema.
 pub(crate) fn tables(dialect: Dialect) -> String {
     let clustered = dialect.clustered();
@@ -104,17 +112,20 @@ pub(crate) fn tables(dialect: Dialect) -> String {
             account_id bigint not null,
             id bigint not null,
             document_id bigint not null,
-            partial bigint not null,
             primary key (account_id, id)
          ) {clustered};
          create index search_documents_document on search_documents (account_id, document_id);
-         create index search_documents_partial on search_documents (account_id, id) where partial = 1;"
+         create table search_partial (
+            account_id bigint not null,
+            document_id bigint not null,
+            primary key (account_id, document_id)
+         ) {clustered};"
     );
     [shared.as_str(), word_index(dialect).tables()].join("\n")
 }
 
 /// The tables with rows of an account, where one database has all.
-pub(crate) const ACCOUNT_TABLES: &[&str] = &["search_documents", "search_index", "search_vocabulary"];
+pub(crate) const ACCOUNT_TABLES: &[&str] = &["search_documents", "search_partial", "search_index", "search_vocabulary"];
 
 /// The terms of a message, made before the transaction that stores it.
 #[derive(Debug, Default)]
@@ -166,17 +177,19 @@ impl Write<'_> {
     /// Indexes a new message by the terms of its body and of the prefix put in front of it.
     pub(crate) fn index_message(&mut self, id: MessageId, terms: &Terms, prefix: &Terms) -> Result<()> {
         let (sql, account) = (self.sql(), self.account_id());
-        for place in PLACES {
+        let fields = PLACES.map(|place| {
             let mut all: Vec<&str> = terms.at(place).iter().chain(prefix.at(place)).map(String::as_str).collect();
             all.sort_unstable();
             all.dedup();
-            if !all.is_empty() {
-                word_index(sql.dialect()).add(sql, account, id.0, place, &all)?;
-            }
+            (place, all)
+        });
+        word_index(sql.dialect()).add(sql, account, id.0, &fields)?;
+        if terms.partial || prefix.partial {
+            sql.execute("insert into search_partial (account_id, document_id) values ($1, $2)", params![account, id])?;
         }
         sql.execute(
-            "insert into search_documents (account_id, id, document_id, partial) values ($1, $2, $2, $3)",
-            params![account, id, terms.partial || prefix.partial],
+            "insert into search_documents (account_id, id, document_id) values ($1, $2, $2)",
+            params![account, id],
         )?;
         Ok(())
     }
@@ -184,8 +197,8 @@ impl Write<'_> {
     /// Lets a copy of a message share its document.
     pub(crate) fn index_copy(&mut self, original: MessageId, copy: MessageId) -> Result<()> {
         self.sql().execute(
-            "insert into search_documents (account_id, id, document_id, partial)
-                select account_id, cast($3 as bigint), document_id, partial from search_documents
+            "insert into search_documents (account_id, id, document_id)
+                select account_id, cast($3 as bigint), document_id from search_documents
                 where account_id = $1 and id = $2",
             params![self.account_id(), original, copy],
         )?;
@@ -204,10 +217,14 @@ impl Write<'_> {
             "select 1 from search_documents where account_id = $1 and document_id = $2 limit 1",
             params![account, document],
         )?;
-        match shared {
-            Some(_) => Ok(()),
-            None => word_index(sql.dialect()).remove(sql, account, document),
+        if shared.is_some() {
+            return Ok(());
         }
+        sql.execute(
+            "delete from search_partial where account_id = $1 and document_id = $2",
+            params![account, document],
+        )?;
+        word_index(sql.dialect()).remove(sql, account, document)
     }
 }
 
@@ -311,9 +328,10 @@ impl Read<'_> {
 
     /// The messages of a mailbox whose terms were not all indexed.
     fn searched_partial(&self, mailbox: MailboxId, within: Option<&UidSet>) -> Result<Vec<(Uid, MessageId)>> {
-        let sql = "select m.uid, m.id from search_documents d
+        let sql = "select m.uid, m.id from search_partial p
+            join search_documents d on d.account_id = p.account_id and d.document_id = p.document_id
             join messages m on m.account_id = d.account_id and m.id = d.id
-            where d.account_id = $1 and d.partial = 1 and m.mailbox_id = $2 order by m.uid";
+            where p.account_id = $1 and m.mailbox_id = $2 order by m.uid";
         self.candidates(sql, mailbox, "", within)
     }
 

@@ -100,7 +100,8 @@ pub(crate) trait Engine: Send + Sync {
     fn existing(&self) -> Result<Vec<Database>, OpenError>;
 
     /// Looks at a database from outside, without changing a bit, for damage and for a version above `known`.
-    fn inspect(&self, database: Database, known: i64) -> Result<(), OpenError>;
+    /// Gives the version if it can be told for certain.
+    fn inspect(&self, database: Database, known: i64) -> Result<Option<i64>, OpenError>;
 
     /// After a migration: makes what [`Engine::inspect`] sees current.
     fn settle(&self, connection: &dyn Connection) -> Result<()>;

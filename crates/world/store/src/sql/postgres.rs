@@ -68,13 +68,13 @@ impl Engine for PostgresEngine {
         Ok(vec![Database::Server])
     }
 
-    fn inspect(&self, database: Database, known: i64) -> Result<(), OpenError> {
+    fn inspect(&self, database: Database, known: i64) -> Result<Option<i64>, OpenError> {
         let connection = self.connect(database, Access::Read).map_err(|error| OpenError::Connect(error.to_string()))?;
         let found = connection.schema_version()?;
         if found > known {
             return Err(OpenError::Newer { what: self.describe(database), found, known });
         }
-        Ok(())
+        Ok(Some(found))
     }
 
     fn settle(&self, _connection: &dyn Connection) -> Result<()> {

@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags, ToSql};
 
@@ -64,6 +65,9 @@ impl Engine for SqliteEngine {
         let connection =
             rusqlite::Connection::open_with_flags(&path, flags).map_err(|error| map_open(&error, &path))?;
         connection.set_prepared_statement_cache_capacity(128);
+        // Without it SQLite prepares a statement anew whenever a parameter compared with a key changes, in
+        // case the statistics favour another plan: an eighth of the time of an APPEND.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(map_error)?;
         connection
             .execute_batch(&format!(
                 "pragma busy_timeout = 5000;
@@ -106,13 +110,13 @@ impl Engine for SqliteEngine {
 
     /// Reads the header of the file (<https://www.sqlite.org/fileformat.html#the_database_header>): magic,
     /// and the user version at offset 60. A database whose creation was interrupted is still empty.
-    fn inspect(&self, database: Database, known: i64) -> Result<(), OpenError> {
+    fn inspect(&self, database: Database, known: i64) -> Result<Option<i64>, OpenError> {
         let path = self.path(database);
         let mut file = fs::File::open(&path).at("open", &path)?;
         let mut header = Vec::new();
         (&mut file).take(100).read_to_end(&mut header).at("read", &path)?;
         if header.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let damaged = |detail: &str| OpenError::Corrupt { what: path.display().to_string(), detail: detail.to_owned() };
         if !header.starts_with(b"SQLite format 3\0") {
@@ -123,16 +127,16 @@ impl Engine for SqliteEngine {
             return Err(damaged("cut off within its header"));
         };
         // While there is a WAL, what is missing in the file may be there.
-        let wal = path.with_extension("db-wal");
+        let whole = !path.with_extension("db-wal").exists();
         let size = file.metadata().at("stat", &path)?.len();
-        if !wal.exists() && u64::from(pages) * PAGE_SIZE.unsigned_abs() > size {
+        if whole && u64::from(pages) * PAGE_SIZE.unsigned_abs() > size {
             return Err(damaged("shorter than its header says"));
         }
         let found = i64::from(version);
         if found > known {
             return Err(OpenError::Newer { what: path.display().to_string(), found, known });
         }
-        Ok(())
+        Ok(whole.then_some(found))
     }
 
     fn settle(&self, connection: &dyn Connection) -> Result<()> {
