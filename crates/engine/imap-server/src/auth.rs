@@ -98,7 +98,9 @@ impl Session {
                 Ok(reply::logged_in(self.capabilities()))
             }
             Err(Refusal::TooManyFailures) => Err(Interrupt::Close(Close::Bye(reply::BYE_AUTHENTICATION_RATE))),
-            Err(_) if self.authenticator.failures() >= FAILURES => Err(Interrupt::Close(Close::Bye(reply::BYE_TOO_MANY_FAILURES))),
+            Err(_) if self.authenticator.failures() >= FAILURES => {
+                Err(Interrupt::Close(Close::Bye(reply::BYE_TOO_MANY_FAILURES)))
+            }
             Err(refusal) => Ok(refusal.into()),
         }
     }

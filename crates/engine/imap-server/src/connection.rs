@@ -39,16 +39,7 @@ impl Server {
         }
         let _counted = self.metrics.connected();
         let mut session = Session::new(self, endpoint, wire);
-        let close = session.converse().await;
-        match &close {
-            Close::Logout => tracing::debug!("client logged out"),
-            Close::Gone(error) => tracing::debug!(%error, "client gone"),
-            Close::Bye(reply) => tracing::info!(reason = %reply.text, "connection ended by us"),
-        }
-        if let Close::Bye(reply) = close {
-            session.wire.untagged(reply);
-        }
-        session.wire.close().await;
+        session.serve().await;
     }
 
     /// A refused client is told so where that costs no handshake.
@@ -67,6 +58,19 @@ impl Server {
 }
 
 impl Session {
+    /// Serves the client to the end, and says goodbye where that is for us to say.
+    pub(crate) async fn serve(&mut self) {
+        match self.converse().await {
+            Close::Logout => tracing::debug!("client logged out"),
+            Close::Gone(error) => tracing::debug!(%error, "client gone"),
+            Close::Bye(reply) => {
+                tracing::info!(reason = %reply.text, "connection ended by us");
+                self.wire.untagged(reply);
+            }
+        }
+        self.wire.close().await;
+    }
+
     /// Greets, then answers until the end.
     async fn converse(&mut self) -> Close {
         if !self.server.login.may_try(self.wire.stream().peer_addr().ip()) {

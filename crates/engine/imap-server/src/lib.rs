@@ -29,6 +29,8 @@ mod session;
 mod settings;
 mod store;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod view;
 mod wire;
 

@@ -13,9 +13,6 @@ use crate::session::{Enabled, Selected, Session};
 use crate::view::{Expunges, Message};
 use crate::wire::Wire;
 
-/// Keywords that every mailbox has, used or not (RFC 9051 §2.3.2).
-const KEYWORDS: [&str; 5] = ["$Forwarded", "$Junk", "$NotJunk", "$Phishing", "$MDNSent"];
-
 impl Session {
     /// Reads what changed in the selected mailbox into the view. Says nothing to the client.
     pub(crate) async fn sync(&mut self) -> Outcome<()> {
@@ -122,8 +119,7 @@ impl Session {
 
 /// The flags that messages of this mailbox may have.
 pub(crate) fn applicable_flags(selected: &Selected) -> Vec<Flag> {
-    let more = selected.view.keywords().filter(|keyword| !KEYWORDS.contains(keyword));
-    let keywords = KEYWORDS.into_iter().chain(more).map(|keyword| Flag::Keyword(keyword.to_owned()));
+    let keywords = selected.view.keywords().map(|keyword| Flag::Keyword(keyword.to_owned()));
     Flag::SYSTEM.into_iter().chain(keywords).collect()
 }
 

@@ -49,7 +49,7 @@ pub(crate) struct Updates {
     pub(crate) expunged: Vec<(u32, Uid)>,
     /// The number of messages, when some arrived.
     pub(crate) exists: Option<u32>,
-    /// The number of recent messages, when it changed.
+    /// The number of recent messages, likewise.
     pub(crate) recent: Option<u32>,
     /// Numbers of messages whose flags or mod-sequence changed, ascending.
     pub(crate) changed: Vec<u32>,
@@ -105,7 +105,6 @@ pub(crate) struct View {
     modseq: ModSeq,
     /// The mailbox was known up to here before the first expunge that is now being held back.
     held: Option<ModSeq>,
-    recent_told: u32,
     flags: FlagTable,
 }
 
@@ -119,7 +118,6 @@ impl View {
             changed: 0,
             modseq,
             held: None,
-            recent_told: 0,
             flags: FlagTable::default(),
         };
         for state in messages {
@@ -127,7 +125,6 @@ impl View {
         }
         view.claim_recent(recent_from);
         view.announced = view.messages.len();
-        view.recent_told = view.recent_count();
         view.flags.take_news();
         view
     }
@@ -139,7 +136,7 @@ impl View {
 
     /// The number of recent messages that the client knows of.
     pub(crate) fn recent(&self) -> u32 {
-        self.recent_told
+        to_u32(self.messages[..self.announced].iter().filter(|entry| entry.bits & RECENT != 0).count())
     }
 
     /// The change log has been applied up to here.
@@ -186,10 +183,6 @@ impl View {
     fn push(&mut self, state: MessageState) {
         let bits = self.flags.intern(state.flags);
         self.messages.push(Entry { uid: state.uid.number(), bits, modseq: state.modseq.0 });
-    }
-
-    fn recent_count(&self) -> u32 {
-        to_u32(self.messages[..self.announced].iter().filter(|entry| entry.bits & RECENT != 0).count())
     }
 
     fn position(&self, uid: Uid) -> Result<usize, usize> {
@@ -284,13 +277,7 @@ impl View {
         if self.messages.len() > self.announced {
             self.announced = self.messages.len();
             updates.exists = Some(self.exists());
-        }
-        if updates.exists.is_some() || !updates.expunged.is_empty() {
-            let recent = self.recent_count();
-            if recent != self.recent_told {
-                self.recent_told = recent;
-                updates.recent = Some(recent);
-            }
+            updates.recent = Some(self.recent());
         }
         if self.changed > 0 {
             for (entry, number) in self.messages.iter_mut().zip(1..) {

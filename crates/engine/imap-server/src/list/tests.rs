@@ -47,8 +47,7 @@ fn lines(mailboxes: &[Mailbox], subscribed: &[&str], select: ListSelect, pattern
     text.lines().map(short).collect()
 }
 
-const PLAIN: ListSelect =
-    ListSelect { subscribed: false, remote: false, recursive_match: false, special_use: false };
+const PLAIN: ListSelect = ListSelect { subscribed: false, remote: false, recursive_match: false, special_use: false };
 const SUBSCRIBED: ListSelect = ListSelect { subscribed: true, ..PLAIN };
 const RECURSIVE: ListSelect = ListSelect { recursive_match: true, ..SUBSCRIBED };
 
@@ -106,8 +105,18 @@ fn example_7_child_info() {
 #[test]
 fn example_8_no_redundant_child_info() {
     let names = [
-        "Inbox", "foo2", "foo2/bar1", "foo2/bar2", "baz2", "baz2/bar2", "baz2/bar22", "baz2/bar222", "eps2",
-        "eps2/mamba", "qux2", "qux2/bar2",
+        "Inbox",
+        "foo2",
+        "foo2/bar1",
+        "foo2/bar2",
+        "baz2",
+        "baz2/bar2",
+        "baz2/bar22",
+        "baz2/bar222",
+        "eps2",
+        "eps2/mamba",
+        "qux2",
+        "qux2/bar2",
     ];
     let subscribed =
         ["foo2/bar1", "foo2/bar2", "baz2/bar2", "baz2/bar22", "baz2/bar222", "eps2", "eps2/mamba", "qux2/bar2"];
@@ -127,8 +136,7 @@ fn example_8_no_redundant_child_info() {
 
 #[test]
 fn special_use() {
-    let mailboxes =
-        [mailbox("Inbox", None), mailbox("Old", None), mailbox("Old/Sent", Some(SpecialUse::Sent))];
+    let mailboxes = [mailbox("Inbox", None), mailbox("Old", None), mailbox("Old/Sent", Some(SpecialUse::Sent))];
     let select = ListSelect { special_use: true, ..PLAIN };
     assert_eq!(lines(&mailboxes, &[], select, "*"), ["(- \\Sent) Old/Sent"]);
     let both = ListSelect { special_use: true, ..SUBSCRIBED };

@@ -5,13 +5,23 @@ use std::collections::{BTreeSet, HashMap};
 use mailstead_imap::Flag;
 use mailstead_store::{Flags, SystemFlags};
 
+/// Keywords that every mailbox has, used or not (RFC 9051 §2.3.2).
+const KEYWORDS: [&str; 5] = ["$Forwarded", "$Junk", "$MDNSent", "$NotJunk", "$Phishing"];
+
 /// Flag sets by number.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FlagTable {
     sets: Vec<(Flags, Box<[Flag]>)>,
     numbers: HashMap<Flags, u32>,
     keywords: BTreeSet<Box<str>>,
     news: bool,
+}
+
+impl Default for FlagTable {
+    fn default() -> Self {
+        let keywords = KEYWORDS.into_iter().map(Into::into).collect();
+        FlagTable { sets: Vec::new(), numbers: HashMap::new(), keywords, news: false }
+    }
 }
 
 impl FlagTable {

@@ -1,0 +1,208 @@
+//! Greeting, TLS, login, ID, ENABLE, limits and the end.
+
+use mailstead_login::PlaintextLogin;
+use mailstead_net::tls::ClientTls;
+use mailstead_runtime::Deadline;
+use mailstead_testkit::Certificates;
+
+use super::{PASSWORD, scene};
+use crate::Security;
+
+fn tls() -> (Security, ClientTls) {
+    (Security::StartTls(Certificates::server(&["mail.example.org"])), Certificates::trusting_client())
+}
+
+#[tokio::test]
+async fn nobody_logs_in_without_tls() {
+    let scene = scene().await;
+    scene.set_password().await;
+    let (security, trust) = tls();
+    let mut client = scene.connect(security, PlaintextLogin::Refused);
+    let greeting = client.line().await;
+    assert!(greeting.contains(" STARTTLS LOGINDISABLED]"), "{greeting}");
+    client
+        .play(&format!(
+            "
+        C: a LOGIN jane@example.org \"{PASSWORD}\"
+        S: a NO [PRIVACYREQUIRED] ~
+        C: b AUTHENTICATE PLAIN
+        S: b NO [PRIVACYREQUIRED] ~
+        C: c SELECT Inbox
+        S: c BAD ~
+        C: d STARTTLS
+        S: d OK ~"
+        ))
+        .await;
+    let name = "mail.example.org".try_into().expect("a name");
+    client.stream.connect_tls(&trust, name, &[], Deadline::NEVER).await.expect("a handshake");
+    let capabilities = client.ask("CAPABILITY").await;
+    assert!(!capabilities.contains("STARTTLS") && !capabilities.contains("LOGINDISABLED"), "{capabilities}");
+    assert!(capabilities.contains("AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 AUTH=PLAIN"), "{capabilities}");
+    assert!(!capabilities.contains("AUTH=LOGIN"), "{capabilities}");
+    client
+        .play(&format!(
+            "
+        C: e STARTTLS
+        S: e BAD ~
+        C: f LOGIN jane@example.org \"wrong\"
+        S: f NO [AUTHENTICATIONFAILED] ~
+        C: g LOGIN jane@example.org \"{PASSWORD}\"
+        S: g OK [CAPABILITY IMAP4rev2 ~
+        C: h LOGIN jane@example.org \"{PASSWORD}\"
+        S: h BAD ~
+        C: i SELECT Inbox
+        S: ~
+        S: i OK ~
+        C: j LOGOUT
+        S: * BYE ~
+        S: j OK ~
+        S: <closed>"
+        ))
+        .await;
+}
+
+/// What was sent in the clear after STARTTLS is never obeyed (RFC 9051 §6.2.1).
+#[tokio::test]
+async fn plaintext_after_starttls_ends_the_connection() {
+    let scene = scene().await;
+    let mut client = scene.connect(tls().0, PlaintextLogin::Refused);
+    client.line().await;
+    client.send(b"a STARTTLS\r\nb NOOP\r\n").await;
+    assert!(client.line().await.starts_with("a OK"));
+    assert_eq!(client.line().await, "<closed>");
+}
+
+#[tokio::test]
+async fn authenticate_plain_with_and_without_initial_response() {
+    let scene = scene().await;
+    scene.set_password().await;
+    // "\0jane@example.org\0correct horse"
+    let plain = "AGphbmVAZXhhbXBsZS5vcmcAY29ycmVjdCBob3JzZQ==";
+    for script in [
+        format!("C: a AUTHENTICATE PLAIN {plain}\nS: a OK [CAPABILITY ~"),
+        format!("C: a AUTHENTICATE PLAIN\nS: +~\nC: {plain}\nS: a OK ~"),
+        format!("C: a AUTHENTICATE PLAIN\nS: +~\nC: *\nS: a BAD ~\nC: b AUTHENTICATE PLAIN {plain}\nS: b OK ~"),
+        format!("C: a AUTHENTICATE PLAIN ****\nS: a BAD ~\nC: b AUTHENTICATE PLAIN {plain}\nS: b OK ~"),
+        "C: a AUTHENTICATE LOGIN\nS: a NO [CANNOT] ~".to_owned(),
+        "C: a AUTHENTICATE SCRAM-SHA-256-PLUS\nS: a NO [CANNOT] ~".to_owned(),
+    ] {
+        let mut client = scene.connect(Security::Cleartext, PlaintextLogin::Allowed);
+        client.line().await;
+        client.play(&script).await;
+    }
+}
+
+#[tokio::test]
+async fn long_ids_and_odd_values_are_answered() {
+    let scene = scene().await;
+    let mut client = scene.connect(Security::Cleartext, PlaintextLogin::Allowed);
+    client.line().await;
+    client
+        .play(
+            "
+        C: a ID NIL
+        S: * ID (\"name\" \"Mailstead\")
+        S: a OK ~",
+        )
+        .await;
+    let long = "x".repeat(3000);
+    let answer = client.ask(&format!("ID (\"name\" \"{long}\" \"version\" NIL \"odd {long}\" \"\")")).await;
+    assert!(answer.contains("OK"), "{answer}");
+}
+
+#[tokio::test]
+async fn enable_names_what_it_enables() {
+    let scene = scene().await;
+    scene
+        .session()
+        .await
+        .play(
+            "
+        C: a ENABLE FOO QRESYNC imap4rev2 CONDSTORE
+        S: * ENABLED QRESYNC IMAP4rev2 CONDSTORE
+        S: a OK ~
+        C: b ENABLE X-NONE
+        S: * ENABLED
+        S: b OK ~",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn others_than_imap_clients_are_shown_the_door() {
+    let scene = scene().await;
+    let mut client = scene.connect(Security::Cleartext, PlaintextLogin::Allowed);
+    client.line().await;
+    client
+        .play(
+            "
+        C: GET / HTTP/1.1
+        S: ~
+        S: * BYE ~",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn mistakes_are_answered_and_the_session_goes_on() {
+    let scene = scene().await;
+    scene
+        .session()
+        .await
+        .play(
+            "
+        C: a FROBNICATE
+        S: a BAD ~
+        C: b SELECT
+        S: b BAD ~
+        C: c NOOP
+        S: c OK ~",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn a_stop_says_goodbye() {
+    let scene = scene().await;
+    let mut waiting = scene.session().await;
+    let mut idling = scene.selected("Inbox").await;
+    idling.send(b"a IDLE\r\n").await;
+    assert_eq!(idling.line().await, "+ idling");
+    scene.shutdown.begin();
+    assert!(waiting.line().await.starts_with("* BYE "));
+    assert!(idling.line().await.starts_with("* BYE "));
+}
+
+#[tokio::test]
+async fn idle_tells_at_once() {
+    let scene = scene().await;
+    scene.fill(1).await;
+    let mut client = scene.selected("Inbox").await;
+    client
+        .play(
+            "
+        C: a IDLE
+        S: + idling",
+        )
+        .await;
+    scene.fill(1).await;
+    client
+        .play(
+            "
+        S: * 2 EXISTS
+        S: * 2 RECENT",
+        )
+        .await;
+    let mut other = scene.selected("Inbox").await;
+    other.ask("STORE 1 +FLAGS (\\Deleted)").await;
+    client.play("S: * 1 FETCH (UID 1 FLAGS (\\Recent \\Deleted))").await;
+    other.ask("EXPUNGE").await;
+    client
+        .play(
+            "
+        S: * 1 EXPUNGE
+        C: DONE
+        S: a OK ~",
+        )
+        .await;
+}
