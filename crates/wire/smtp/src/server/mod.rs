@@ -261,6 +261,11 @@ impl Session {
         self.state = State::Command;
     }
 
+    /// Changes what EHLO announces from now on.
+    pub fn announce(&mut self, extensions: Extensions) {
+        self.options.extensions = extensions;
+    }
+
     /// Answers the event that waits for it.
     pub fn reply(&mut self, reply: Reply) {
         let State::Decision(decision) = self.state else {

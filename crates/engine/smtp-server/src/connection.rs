@@ -1,0 +1,418 @@
+//! One connection: drives the session's state machine over the stream and answers its events.
+//!
+//! What the answers depend on is in `auth.rs` (AUTH), `envelope.rs` (HELO, MAIL, RCPT), `inbound.rs` and
+//! `submission.rs` (the message).
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mailstead_config::Destination;
+use mailstead_login::{Authenticator, Peer, PlaintextLogin, User};
+use mailstead_message::trace::With;
+use mailstead_names::{EhloName, ForwardPath};
+use mailstead_net::{Admission, Connection as Accepted, ConnectionId};
+use mailstead_runtime::Deadline;
+use mailstead_smtp::server::{Event, Options, Received, Role, Session, Transcript, reply as protocol};
+use mailstead_smtp::{Extension, Extensions, Limits, Mail, Reply, Verb};
+
+use crate::inbound::{Arrival, InboundHeader, Origin};
+use crate::metrics::role_name;
+use crate::reception::Reception;
+use crate::reply;
+use crate::server::Server;
+use crate::settings::{CleartextLogin, Endpoint, Security};
+use crate::submission::SubmissionHeader;
+use crate::wire::{Pace, Wire};
+
+/// Reply codes are counted, and rejected senders served slowly, from here on.
+const SLOW_AFTER_REJECTION: u16 = 500;
+
+pub(crate) struct Connection {
+    pub(crate) server: Arc<Server>,
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) session: Session,
+    pub(crate) wire: Wire,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) user: Option<User>,
+    pub(crate) hello: EhloName,
+    verb: Verb,
+    mark: String,
+    pub(crate) transaction: Option<Transaction>,
+}
+
+/// A mail transaction, from MAIL on.
+pub(crate) struct Transaction {
+    pub(crate) mail: Mail,
+    /// Where each recipient's mail goes; nothing for one that is not ours.
+    pub(crate) recipients: Vec<(ForwardPath, Option<Destination>)>,
+    reception: Option<Reception>,
+}
+
+/// Why a connection ended early.
+enum Ended {
+    /// The peer went away, or a deadline passed.
+    Io(io::Error),
+    /// A handshake failed.
+    Handshake(mailstead_net::Error),
+}
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Ended {
+        Ended::Io(error)
+    }
+}
+
+impl Server {
+    /// Serves a connection until it ends.
+    pub async fn serve(self: Arc<Self>, endpoint: Arc<Endpoint>, accepted: Accepted) {
+        let Accepted { id, stream, admission } = accepted;
+        let role = endpoint.role;
+        let metrics = self.services.metrics.clone();
+        metrics.connection(role, if matches!(admission, Admission::Admitted(_)) { "admitted" } else { "refused" });
+        let mut connection = Connection::new(self, endpoint, id, Wire::new(stream));
+        match connection.run(&admission).await {
+            Ok(()) => tracing::debug!("connection closed"),
+            Err(Ended::Io(error)) => tracing::debug!(%error, "connection lost"),
+            Err(Ended::Handshake(error)) => tracing::info!(%error, "TLS handshake failed"),
+        }
+        connection.authenticator.abort().await;
+        connection.wire.stream.close(Deadline::after(Duration::from_secs(5))).await;
+    }
+}
+
+impl Connection {
+    fn new(server: Arc<Server>, endpoint: Arc<Endpoint>, id: ConnectionId, wire: Wire) -> Connection {
+        let mark = server.services.marks.mark(id);
+        let (remote, local) = (wire.stream.peer_addr().ip(), wire.stream.local_addr().ip());
+        let peer = Peer {
+            protocol: role_name(endpoint.role),
+            remote,
+            local,
+            tls: None,
+            plaintext: match endpoint.cleartext_login {
+                CleartextLogin::Allowed => PlaintextLogin::Allowed,
+                CleartextLogin::Refused => PlaintextLogin::Refused,
+            },
+            client: String::new(),
+        };
+        let authenticator = server.services.login.authenticator(peer);
+        let tracing_on = tracing::enabled!(tracing::Level::TRACE);
+        let options = Options {
+            role: endpoint.role,
+            strictness: server.settings.strictness,
+            extensions: Extensions::default(),
+            size_max: server.settings.message_max,
+            recipients_max: server.settings.recipients_max,
+            mark: Some(mark.clone()),
+            transcript: if tracing_on { server.settings.transcript } else { Transcript::Off },
+        };
+        Connection {
+            session: match endpoint.security {
+                Security::Implicit(_) => Session::over_tls(options),
+                Security::Cleartext | Security::StartTls(_) => Session::new(options),
+            },
+            server,
+            endpoint,
+            wire,
+            authenticator,
+            user: None,
+            hello: EhloName::Literal(remote),
+            verb: Verb::Helo,
+            mark,
+            transaction: None,
+        }
+    }
+
+    async fn run(&mut self, admission: &Admission) -> Result<(), Ended> {
+        if matches!(self.endpoint.security, Security::Implicit(_)) {
+            self.handshake(&[]).await?;
+        }
+        self.session.announce(self.extensions());
+        self.session.reply(self.greeting(admission));
+        loop {
+            while let Some(event) = self.session.next_event() {
+                self.trace();
+                if let Event::Close = event {
+                    return self.flush().await.map_err(Ended::from);
+                }
+                self.handle(event).await?;
+            }
+            self.flush().await?;
+            self.read().await?;
+        }
+    }
+
+    fn greeting(&self, admission: &Admission) -> Reply {
+        match admission {
+            Admission::Refused(refusal) => reply::refused(*refusal),
+            Admission::Admitted(_)
+                if self.endpoint.role == Role::Submission && !self.server.services.login.may_try(self.remote()) =>
+            {
+                reply::too_many_auth_failures()
+            }
+            Admission::Admitted(_) => reply::greeting(&self.server.settings.hostname),
+        }
+    }
+
+    async fn handle(&mut self, event: Event) -> Result<(), Ended> {
+        if self.server.services.shutdown.has_begun() && !self.session.is_receiving_message() && asks(&event) {
+            self.session.close(reply::shutting_down());
+            return Ok(());
+        }
+        match event {
+            Event::Hello(verb, name) => {
+                self.transaction = None;
+                let reply = self.greeted(verb, name).await;
+                if reply.is_completion() {
+                    self.verb = verb;
+                }
+                self.answer(reply);
+            }
+            Event::StartTls => {
+                self.flush().await?;
+                let buffered = self.session.take_buffered();
+                self.handshake(&buffered).await?;
+                (self.user, self.transaction) = (None, None);
+                let extensions = self.extensions();
+                self.session.tls_established(extensions);
+            }
+            Event::Auth(mechanism, initial) => self.auth(&mechanism, initial).await,
+            Event::AuthResponse(response) => self.auth_response(&response).await,
+            Event::AuthAborted => self.authenticator.abort().await,
+            Event::Mail(mail) => {
+                let reply = self.sender(&mail).await;
+                if reply.is_completion() {
+                    self.transaction = Some(Transaction { mail, recipients: Vec::new(), reception: None });
+                }
+                self.answer(reply);
+            }
+            Event::Recipient(to) => {
+                let reply = self.recipient(to).await;
+                self.answer(reply);
+            }
+            Event::Data => {
+                let deadline = Deadline::after(self.server.settings.timeouts.message);
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.reception = Some(Reception::new(self.server.services.store.stage(), deadline));
+                }
+                self.answer(protocol::start_mail());
+            }
+            Event::Message(piece) => self.message_piece(&piece).await,
+            Event::EndOfMessage(received) => {
+                let reply = self.end_of_message(received).await;
+                if reply.code >= SLOW_AFTER_REJECTION && self.endpoint.role == Role::Transfer {
+                    self.wire.pace = Pace::Slow;
+                }
+                self.answer(reply);
+            }
+            Event::MessageRefused(refusal) => {
+                self.transaction = None;
+                tracing::info!(?refusal, "message refused");
+            }
+            Event::Reset => self.transaction = None,
+            // Close is dealt with by the caller; there are no others yet.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Replies, and counts errors.
+    pub(crate) fn answer(&mut self, reply: Reply) {
+        if reply.is_error() {
+            self.server.services.metrics.error(self.endpoint.role, reply.code);
+            tracing::info!(code = reply.code, reason = %reply, "refused");
+        }
+        self.session.reply(reply);
+    }
+
+    async fn message_piece(&mut self, piece: &[u8]) {
+        let Some(mut reception) = self.transaction.as_mut().and_then(|transaction| transaction.reception.take()) else {
+            return;
+        };
+        match self.receive(&mut reception, piece).await {
+            Ok(()) => {
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.reception = Some(reception);
+                }
+            }
+            Err(reply) => {
+                tracing::info!(code = reply.code, reason = %reply, "message refused");
+                self.server.services.metrics.error(self.endpoint.role, reply.code);
+                self.session.abandon_message(reply);
+            }
+        }
+    }
+
+    async fn receive(&self, reception: &mut Reception, piece: &[u8]) -> Result<(), Reply> {
+        match self.endpoint.role {
+            Role::Transfer => {
+                reception.receive(piece, &mut InboundHeader { hostname: &self.server.settings.hostname }).await
+            }
+            Role::Submission => reception.receive(piece, &mut self.submission_header()?).await,
+        }
+    }
+
+    async fn end_of_message(&mut self, received: Received) -> Reply {
+        let Some(mut transaction) = self.transaction.take() else { return reply::processing() };
+        let Some(reception) = transaction.reception.take() else { return reply::processing() };
+        match self.accept(transaction, reception, received).await {
+            Ok(reply) | Err(reply) => reply,
+        }
+    }
+
+    async fn accept(&self, transaction: Transaction, reception: Reception, received: Received) -> Result<Reply, Reply> {
+        match self.endpoint.role {
+            Role::Transfer => {
+                self.silence_for_recipients(&transaction).await;
+                let mut examiner = InboundHeader { hostname: &self.server.settings.hostname };
+                let (staged, header) = reception.finish(&mut examiner).await?;
+                self.check_declared(&transaction.mail, received, staged.content().structure())?;
+                let origin = self.origin(&transaction, staged.content().structure().needs_smtputf8());
+                let recipients = transaction.recipients.into_iter();
+                let arrival = Arrival {
+                    sender: transaction.mail.from,
+                    recipients: recipients.filter_map(|(path, destination)| Some((path, destination?))).collect(),
+                    origin,
+                    staged,
+                    header,
+                };
+                Ok(self.server.deliver_inbound(arrival).await)
+            }
+            Role::Submission => {
+                if let Some(provoked) = self.provoked_by_recipients(&transaction).await {
+                    return Err(provoked);
+                }
+                let mut examiner = self.submission_header_of(&transaction)?;
+                let (staged, header) = reception.finish(&mut examiner).await?;
+                self.check_declared(&transaction.mail, received, staged.content().structure())?;
+                self.submit(transaction, staged, &header).await
+            }
+        }
+    }
+
+    /// How the present transaction came in.
+    pub(crate) fn origin(&self, transaction: &Transaction, header_needs_smtputf8: bool) -> Origin {
+        let tls = self.wire.stream.tls();
+        let envelope = transaction.mail.from.needs_smtputf8()
+            || transaction.recipients.iter().any(|(recipient, _)| recipient.needs_smtputf8());
+        Origin {
+            hello: self.hello.clone(),
+            remote: self.remote(),
+            with: With {
+                extended: self.verb == Verb::Ehlo,
+                tls: tls.is_some(),
+                authenticated: self.user.is_some(),
+                smtputf8: envelope || header_needs_smtputf8,
+            },
+            tls: tls.map(|tls| format!("{} {}", tls.version, tls.cipher_suite)),
+            mark: self.mark.clone(),
+            at: self.server.services.clock.now(),
+        }
+    }
+
+    pub(crate) fn remote(&self) -> std::net::IpAddr {
+        self.wire.stream.peer_addr().ip()
+    }
+
+    /// What EHLO announces: only what is honoured.
+    fn extensions(&self) -> Extensions {
+        let settings = &self.server.settings;
+        let limits = Limits { rcpt_max: Some(settings.recipients_max as u64), ..Limits::default() };
+        let mut extensions = vec![Extension::Pipelining, Extension::Size(Some(settings.message_max))];
+        if matches!(self.endpoint.security, Security::StartTls(_)) && self.wire.stream.tls().is_none() {
+            extensions.push(Extension::StartTls);
+        }
+        if self.endpoint.role == Role::Submission {
+            let offered: Vec<String> = self.authenticator.offered().iter().map(ToString::to_string).collect();
+            // No AUTH line where nothing is offered: clients take an empty one for a mistake, or for LOGIN.
+            if !offered.is_empty() {
+                extensions.push(Extension::Auth(offered));
+            }
+        }
+        extensions.extend([
+            Extension::EnhancedStatusCodes,
+            Extension::EightBitMime,
+            Extension::Limits(limits),
+            Extension::SmtpUtf8,
+        ]);
+        extensions.into_iter().collect()
+    }
+
+    async fn handshake(&mut self, unread: &[u8]) -> Result<(), Ended> {
+        let (Security::StartTls(tls) | Security::Implicit(tls)) = &self.endpoint.security else { return Ok(()) };
+        let deadline = Deadline::after(self.server.settings.timeouts.handshake);
+        let result = self.wire.stream.start_tls(tls, unread, deadline).await;
+        let metrics = &self.server.services.metrics;
+        match result {
+            Ok(facts) => {
+                metrics.handshake(self.endpoint.role, "success");
+                self.authenticator.peer.tls = Some(facts.clone());
+                Ok(())
+            }
+            Err(error) => {
+                metrics.handshake(self.endpoint.role, "failure");
+                Err(Ended::Handshake(error))
+            }
+        }
+    }
+
+    /// Sends what the session wrote: once for each group of pipelined commands (RFC 2920 §3.2).
+    async fn flush(&mut self) -> io::Result<()> {
+        self.trace();
+        let output = self.session.take_output();
+        self.wire.write(&output, self.server.settings.timeouts.write).await
+    }
+
+    fn trace(&mut self) {
+        for line in self.session.take_transcript() {
+            tracing::trace!("{line}");
+        }
+    }
+
+    /// Waits for the client. A stop ends the wait for a command, but not the reception of a message.
+    async fn read(&mut self) -> Result<(), Ended> {
+        let timeouts = self.server.settings.timeouts;
+        let shutdown = self.server.services.shutdown.clone();
+        let result = if self.session.is_receiving_message() {
+            let whole = self.transaction.as_ref().and_then(|transaction| transaction.reception.as_ref());
+            let whole = whole.map_or(Deadline::NEVER, |reception| reception.deadline);
+            self.wire.read(Deadline::after(timeouts.data_block).earlier(whole)).await
+        } else {
+            match shutdown.or_begun(self.wire.read(Deadline::after(timeouts.command))).await {
+                Some(result) => result,
+                None => {
+                    self.session.close(reply::shutting_down());
+                    return Ok(());
+                }
+            }
+        };
+        match result {
+            Ok(octets) => self.session.receive(octets),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => self.session.close(reply::timeout()),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// What the submission of the present transaction looks at.
+    fn submission_header(&self) -> Result<SubmissionHeader, Reply> {
+        self.transaction
+            .as_ref()
+            .ok_or_else(reply::processing)
+            .and_then(|transaction| self.submission_header_of(transaction))
+    }
+}
+
+/// Whether an event is a new request, to be answered with 421 during a stop.
+fn asks(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Hello(..)
+            | Event::Auth(..)
+            | Event::AuthResponse(_)
+            | Event::Mail(_)
+            | Event::Recipient(_)
+            | Event::Data
+    )
+}

@@ -1,0 +1,143 @@
+//! HELO, MAIL and RCPT: who may say what about themselves, and who may send to whom.
+
+use std::time::Duration;
+
+use mailstead_config::{Lookup, Match};
+use mailstead_message::structure::Structure;
+use mailstead_names::{EhloName, ForwardPath, Host, ReversePath};
+use mailstead_smtp::server::{Received, Role};
+use mailstead_smtp::{Body, Mail, Reply, Strictness, Verb};
+
+use crate::connection::{Connection, Transaction};
+use crate::reply;
+use crate::sandbox::{Moment, Provocation, Sandbox};
+use crate::sender_domain::{MailDomain, has_address, mail_domain};
+use crate::settings::PlaintextDelivery;
+
+impl Connection {
+    /// HELO and EHLO. What submitters call themselves is of no interest: they log in.
+    pub(crate) async fn greeted(&mut self, verb: Verb, name: EhloName) -> Reply {
+        let server = &self.server;
+        self.authenticator.peer.client = name.to_string();
+        if self.endpoint.role == Role::Submission && server.settings.strictness == Strictness::Lenient {
+            return reply::hello(&server.settings.hostname);
+        }
+        // HELO only: software that speaks it and does not know its own name is almost always unwanted.
+        if verb == Verb::Helo
+            && let Some(domain) = name.domain()
+            && server.settings.sandbox == Sandbox::Off
+            && matches!(has_address(&*server.services.resolver, domain).await, Ok(false))
+        {
+            return reply::ehlo_does_not_resolve();
+        }
+        self.hello = name;
+        reply::hello(&self.server.settings.hostname)
+    }
+
+    /// MAIL FROM.
+    pub(crate) async fn sender(&self, mail: &Mail) -> Reply {
+        if let ReversePath::Address(address) = &mail.from
+            && let Some(provocation) = self.server.settings.sandbox.provocation(&address.localpart)
+            && provocation.moment == Moment::MailFrom
+        {
+            return self.provoked(provocation).await;
+        }
+        match (&mail.from, self.endpoint.role) {
+            (ReversePath::Null, _) => reply::sender_ok(),
+            (ReversePath::Address(address), Role::Submission) => {
+                let directory = self.server.directory();
+                match &self.user {
+                    Some(user) if directory.may_send_as(&user.name, address) => reply::sender_ok(),
+                    _ => reply::sender_not_yours(),
+                }
+            }
+            (ReversePath::Address(address), Role::Transfer) => match &address.host {
+                Host::Ip(_) => reply::sender_domain_required(),
+                // Our own domains need no look-up, nor does anybody in a sandbox.
+                Host::Domain(domain) if self.server.directory().is_local(domain) => reply::sender_ok(),
+                Host::Domain(domain) => match mail_domain(&*self.server.services.resolver, domain).await {
+                    MailDomain::Receives => reply::sender_ok(),
+                    MailDomain::DoesNotReceive => reply::sender_domain_without_mail(),
+                    MailDomain::Undecided => reply::sender_domain_unknown_yet(),
+                },
+            },
+        }
+    }
+
+    /// RCPT TO. An accepted recipient becomes part of the transaction.
+    pub(crate) async fn recipient(&mut self, to: ForwardPath) -> Reply {
+        if let ForwardPath::Address(address) = &to
+            && let Some(provocation) = self.server.settings.sandbox.provocation(&address.localpart)
+            && provocation.moment == Moment::RcptTo
+        {
+            return self.provoked(provocation).await;
+        }
+        let inbound = self.endpoint.role == Role::Transfer;
+        let in_the_clear = self.wire.stream.tls().is_none();
+        if inbound && in_the_clear && self.endpoint.plaintext_delivery == PlaintextDelivery::Refused {
+            return reply::starttls_required();
+        }
+        let found = self.server.directory().lookup(&to);
+        let Some(transaction) = &mut self.transaction else { return reply::processing() };
+        let destination = match (found, self.endpoint.role) {
+            (Lookup::Found(destination), _) => Some(destination),
+            (Lookup::UnknownUser, _) => return reply::no_such_user(),
+            (Lookup::NotLocal, Role::Transfer) => return reply::not_local(),
+            (Lookup::NotLocal, Role::Submission) => None,
+        };
+        if destination.as_ref().is_some_and(|destination| destination.matched == Match::Sandbox) {
+            tracing::debug!(%to, "sandbox takes it");
+        }
+        // Said again, a recipient is still one recipient.
+        if transaction.recipients.iter().any(|(known, _)| *known == to) {
+            return reply::recipient_ok();
+        }
+        // A notice concerns one message to one recipient; more of them are an abuse of the null reverse-path.
+        if inbound && transaction.mail.from == ReversePath::Null && !transaction.recipients.is_empty() {
+            return reply::one_recipient_for_null_sender();
+        }
+        transaction.recipients.push((to, destination));
+        reply::recipient_ok()
+    }
+
+    /// What a recipient's local part provokes at the end of a submitted message.
+    pub(crate) async fn provoked_by_recipients(&self, transaction: &Transaction) -> Option<Reply> {
+        let provocation = self.provocations(transaction).find(|provocation| provocation.moment == Moment::EndOfData)?;
+        Some(self.provoked(provocation).await)
+    }
+
+    /// The silence that recipients provoke before an inbound message is judged; the rest is part of their verdicts.
+    pub(crate) async fn silence_for_recipients(&self, transaction: &Transaction) {
+        if let Some(provocation) = self.provocations(transaction).max_by_key(|provocation| provocation.silence) {
+            self.provoked(provocation).await;
+        }
+    }
+
+    fn provocations(&self, transaction: &Transaction) -> impl Iterator<Item = Provocation> {
+        let sandbox = self.server.settings.sandbox;
+        let addresses = transaction.recipients.iter().filter_map(|(path, _)| path.address());
+        addresses.filter_map(move |address| sandbox.provocation(&address.localpart))
+    }
+
+    async fn provoked(&self, provocation: Provocation) -> Reply {
+        if provocation.silence > Duration::ZERO {
+            // A stop of the server need not wait for the end of it.
+            self.server.services.shutdown.or_begun(tokio::time::sleep(provocation.silence)).await;
+        }
+        reply::provoked(provocation.code)
+    }
+
+    /// Pedantic: a message must be what MAIL declared.
+    pub(crate) fn check_declared(&self, mail: &Mail, received: Received, structure: &Structure) -> Result<(), Reply> {
+        if self.server.settings.strictness == Strictness::Lenient {
+            return Ok(());
+        }
+        if structure.needs_smtputf8() && !mail.smtputf8 {
+            return Err(reply::smtputf8_undeclared());
+        }
+        if received.eight_bit && mail.body != Some(Body::EightBitMime) {
+            return Err(reply::eight_bit_undeclared());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! A message on its way in: its header is held back until it is complete, looked at and perhaps rewritten; the body then
+//! streams into the store's stage.
+
+use mailstead_runtime::Deadline;
+use mailstead_smtp::Reply;
+use mailstead_store::{Stage, Staged};
+
+use crate::reply;
+
+/// Longest header. It is held in memory, and nobody needs more.
+const HEADER_MAX: usize = 1024 * 1024;
+
+/// Whether the empty line between header and body was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Separator {
+    Present,
+    Missing,
+}
+
+#[derive(Debug)]
+pub(crate) struct Reception {
+    stage: Stage,
+    head: Head,
+    /// For the whole message.
+    pub(crate) deadline: Deadline,
+}
+
+#[derive(Debug)]
+enum Head {
+    /// What came so far; no empty line yet.
+    Collecting(Vec<u8>),
+    /// The header as it was staged.
+    Staged(Vec<u8>),
+}
+
+/// Looks at a complete header, with its empty line, and gives what is to stand in its place; or refuses the message.
+pub(crate) trait Examine {
+    fn examine(&mut self, header: &[u8], separator: Separator) -> Result<Vec<u8>, Reply>;
+}
+
+impl Reception {
+    pub(crate) fn new(stage: Stage, deadline: Deadline) -> Reception {
+        Reception { stage, head: Head::Collecting(Vec::new()), deadline }
+    }
+
+    /// Takes a piece of the message. After an error the rest is of no use.
+    pub(crate) async fn receive(&mut self, piece: &[u8], examiner: &mut impl Examine) -> Result<(), Reply> {
+        let Head::Collecting(collected) = &mut self.head else { return self.stage(piece).await };
+        // An end may straddle two pieces.
+        let searched = collected.len().saturating_sub(3);
+        collected.extend_from_slice(piece);
+        let Some(end) = end_of_header(collected, searched) else {
+            return if collected.len() > HEADER_MAX { Err(reply::header_too_large()) } else { Ok(()) };
+        };
+        if end > HEADER_MAX {
+            return Err(reply::header_too_large());
+        }
+        let mut header = std::mem::take(collected);
+        let body = header.split_off(end);
+        self.stage_header(&header, Separator::Present, examiner).await?;
+        self.stage(&body).await
+    }
+
+    /// Ends the message: what was staged, and its header.
+    pub(crate) async fn finish(mut self, examiner: &mut impl Examine) -> Result<(Staged, Vec<u8>), Reply> {
+        if let Head::Collecting(header) = &mut self.head {
+            let header = std::mem::take(header);
+            self.stage_header(&header, Separator::Missing, examiner).await?;
+        }
+        let header = match self.head {
+            Head::Staged(header) | Head::Collecting(header) => header,
+        };
+        let staged = self.stage.finish().await.map_err(refuse)?;
+        Ok((staged, header))
+    }
+
+    async fn stage_header(
+        &mut self,
+        header: &[u8],
+        separator: Separator,
+        examiner: &mut impl Examine,
+    ) -> Result<(), Reply> {
+        let header = examiner.examine(header, separator)?;
+        self.stage(&header).await?;
+        self.head = Head::Staged(header);
+        Ok(())
+    }
+
+    async fn stage(&mut self, octets: &[u8]) -> Result<(), Reply> {
+        self.stage.write(octets).await.map_err(refuse)
+    }
+}
+
+fn refuse(error: mailstead_store::Error) -> Reply {
+    tracing::warn!(%error, "message not staged");
+    reply::store_error(&error)
+}
+
+/// Where the header ends, its empty line included. `from` may be given where earlier octets were searched.
+fn end_of_header(octets: &[u8], from: usize) -> Option<usize> {
+    if octets.starts_with(b"\r\n") {
+        return Some(2);
+    }
+    let rest = octets.get(from..)?;
+    rest.windows(4).position(|window| window == b"\r\n\r\n").map(|at| from + at + 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_end_at_the_first_empty_line() {
+        assert_eq!(end_of_header(b"\r\nbody", 0), Some(2));
+        assert_eq!(end_of_header(b"a: b\r\n\r\nbody\r\n\r\n", 0), Some(8));
+        assert_eq!(end_of_header(b"a: b\r\n", 0), None);
+        assert_eq!(end_of_header(b"a: b\r\n\r\n", 4), Some(8));
+        assert_eq!(end_of_header(b"", 0), None);
+    }
+}

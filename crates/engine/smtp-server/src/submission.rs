@@ -1,0 +1,225 @@
+//! Mail from our users: what must be right about a message before it goes into the queue, and what is added to it
+//! (RFC 6409 §4 to §8).
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use mailstead_config::{AccountName, Directory};
+use mailstead_message::date::Date;
+use mailstead_message::header::{Fields, fold};
+use mailstead_message::trace::Received;
+use mailstead_message::{address, trace};
+use mailstead_names::{Address, Domain, EhloName, ForwardPath, Localpart, ReversePath};
+use mailstead_queue::{Demand, Envelope, MessageClass, TlsRequirement};
+use mailstead_smtp::server::Role;
+use mailstead_smtp::{Reply, Strictness};
+use mailstead_store::{AccountId, Staged};
+
+use crate::connection::{Connection, Transaction};
+use crate::inbound::Origin;
+use crate::reception::{Examine, Separator};
+use crate::reply;
+
+/// Looks at the header of submitted mail and completes it.
+#[derive(Debug)]
+pub(crate) struct SubmissionHeader {
+    directory: Arc<Directory>,
+    account: AccountName,
+    hostname: Domain,
+    strictness: Strictness,
+    now: Timestamp,
+    /// Left-hand side of a Message-ID, should there be none.
+    unique: String,
+}
+
+impl Examine for SubmissionHeader {
+    fn examine(&mut self, header: &[u8], separator: Separator) -> Result<Vec<u8>, Reply> {
+        if separator == Separator::Missing {
+            return Err(reply::no_separator());
+        }
+        if self.strictness == Strictness::Pedantic && Fields::find(header, "Return-Path").is_some() {
+            return Err(reply::return_path_present());
+        }
+        if trace::received_count(header) > crate::inbound::RECEIVED_MAX {
+            return Err(reply::loop_detected());
+        }
+        let from = author(header).ok_or_else(reply::from_needed)?;
+        if !self.directory.may_send_as(&self.account, &from) {
+            return Err(reply::from_not_yours());
+        }
+        // RFC 6409 §8.2, §8.3: what every message must or should have. Part of the message, not of its trace.
+        let mut completed = Vec::with_capacity(header.len() + 128);
+        if Fields::find(header, "Message-ID").is_none() {
+            let domain = from.domain().unwrap_or(&self.hostname);
+            completed.extend_from_slice(format!("Message-ID: <{}@{domain}>\r\n", self.unique).as_bytes());
+        }
+        if Fields::find(header, "Date").is_none() {
+            completed.extend_from_slice(format!("Date: {}\r\n", Date::utc(self.now)).as_bytes());
+        }
+        completed.extend_from_slice(header);
+        Ok(completed)
+    }
+}
+
+/// The one address in the one From field.
+fn author(header: &[u8]) -> Option<Address> {
+    let mut fields = Fields::new(header).filter(|field| field.is("From"));
+    let (field, None) = (fields.next()?, fields.next()) else { return None };
+    let items = address::list(&field.unfolded());
+    let mut mailboxes = address::mailboxes(&items);
+    let (mailbox, None) = (mailboxes.next()?, mailboxes.next()) else { return None };
+    Address::parse(&mailbox.addr_spec()).ok()
+}
+
+/// RFC 8689 §5: `TLS-Required: No` asks to deliver even where TLS cannot be had. Any other value means nothing.
+fn tls_requirement(header: &[u8]) -> TlsRequirement {
+    let mut values = Fields::new(header).filter(|field| field.is("TLS-Required")).peekable();
+    let all_no = values.peek().is_some() && values.all(|field| field.unfolded().trim().eq_ignore_ascii_case("no"));
+    if all_no { TlsRequirement::TlsRequiredNo } else { TlsRequirement::Opportunistic }
+}
+
+impl Connection {
+    pub(crate) fn submission_header_of(&self, _transaction: &Transaction) -> Result<SubmissionHeader, Reply> {
+        let user = self.user.as_ref().ok_or_else(reply::processing)?;
+        Ok(SubmissionHeader {
+            directory: self.server.directory(),
+            account: user.name.clone(),
+            hostname: self.server.settings.hostname.clone(),
+            strictness: self.server.settings.strictness,
+            now: self.server.services.clock.now(),
+            unique: self.server.random_name(),
+        })
+    }
+
+    /// Puts a complete message into the queue, for all its recipients or none.
+    pub(crate) async fn submit(&self, transaction: Transaction, staged: Staged, header: &[u8]) -> Result<Reply, Reply> {
+        let server = &self.server;
+        let user = self.user.as_ref().ok_or_else(reply::processing)?;
+        let origin = self.origin(&transaction, staged.content().structure().needs_smtputf8());
+        if !server.allowance.take(user.account.id(), origin.at) {
+            return Err(reply::submission_limit());
+        }
+        let sender = transaction.mail.from;
+        let recipients: Vec<Address> =
+            transaction.recipients.iter().filter_map(|(to, _)| addressed(to, &server.settings.hostname)).collect();
+        let prefix = submission_trace(&server.settings.hostname, &origin, &sender, &recipients);
+        let (count, size) = (recipients.len(), staged.size());
+        let envelope = Envelope {
+            submitter: Some(user.account.id()),
+            sender: sender.clone(),
+            recipients,
+            eight_bit: staged.content().structure().has_8bit(),
+            smtputf8: origin.with.smtputf8,
+        };
+        let demand = Demand { requirement: tls_requirement(header), ..Demand::default() };
+        let queue = &server.services.queue;
+        match queue.enqueue(envelope, prefix.into_bytes(), staged, demand, MessageClass::Submission).await {
+            Ok(_) => {
+                server.services.metrics.recipients(Role::Submission, 250, count);
+                tracing::info!(from = %sender, user = user.username, recipients = count, size, "queued");
+                Ok(reply::queued())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "message not queued");
+                let reply = reply::queue_error(&error);
+                server.services.metrics.recipients(Role::Submission, reply.code, count);
+                Err(reply)
+            }
+        }
+    }
+}
+
+/// Bare `<Postmaster>` is ours (RFC 5321 §4.5.1).
+fn addressed(to: &ForwardPath, hostname: &Domain) -> Option<Address> {
+    match to {
+        ForwardPath::Address(address) => Some(address.clone()),
+        ForwardPath::Postmaster => Some(Address::new(Localpart::parse("postmaster").ok()?, hostname.clone())),
+    }
+}
+
+/// Authentication-Results and Received. Where the user was is nobody's business, so we are the origin (RFC 6409 §8
+/// leaves that to the server).
+fn submission_trace(hostname: &Domain, origin: &Origin, sender: &ReversePath, recipients: &[Address]) -> String {
+    let sender = sender.address().map(|address| format!(" smtp.mailfrom={address}")).unwrap_or_default();
+    let results = fold("Authentication-Results", [format!("{hostname};").as_str(), &format!("auth=pass{sender}")]);
+    let received = Received {
+        from: &EhloName::Domain(hostname.clone()),
+        remote: None,
+        reverse_name: None,
+        by: hostname,
+        with: origin.with,
+        tls: origin.tls.as_deref(),
+        id: &origin.mark,
+        recipient: if let [only] = recipients { Some(only) } else { None },
+        at: Date::utc(origin.at),
+    };
+    format!("{results}{received}")
+}
+
+/// How many messages each account may submit in 24 hours. Kept in memory: a stolen password is noticed by the limit,
+/// and a restart costs the thief's victim nothing.
+#[derive(Debug)]
+pub(crate) struct Allowance {
+    per_day: usize,
+    submitted: Mutex<HashMap<AccountId, VecDeque<Timestamp>>>,
+}
+
+impl Allowance {
+    pub(crate) fn new(per_day: u32) -> Allowance {
+        Allowance { per_day: per_day as usize, submitted: Mutex::default() }
+    }
+
+    /// Counts a message at this time; false where that is one too many.
+    fn take(&self, account: AccountId, now: Timestamp) -> bool {
+        let day_ago = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
+        let mut submitted = self.submitted.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = submitted.entry(account).or_default();
+        while times.front().is_some_and(|first| *first <= day_ago) {
+            times.pop_front();
+        }
+        let room = times.len() < self.per_day;
+        if room {
+            times.push_back(now);
+        }
+        room
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_one_author() {
+        let author = |header: &str| author(header.as_bytes()).map(|address| address.to_string());
+        assert_eq!(author("From: A <a@b.example>\r\n\r\n").as_deref(), Some("a@b.example"));
+        for wrong in [
+            "To: a@b.example\r\n\r\n",
+            "From: a@b.example\r\nFrom: a@b.example\r\n\r\n",
+            "From: a@b.example, c@b.example\r\n\r\n",
+            "From: nobody\r\n\r\n",
+            "From:\r\n\r\n",
+        ] {
+            assert_eq!(author(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_no_means_no() {
+        assert_eq!(tls_requirement(b"TLS-Required: No\r\n\r\n"), TlsRequirement::TlsRequiredNo);
+        assert_eq!(tls_requirement(b"TLS-Required: No\r\nTLS-Required: no\r\n\r\n"), TlsRequirement::TlsRequiredNo);
+        for other in ["\r\n", "TLS-Required: yes\r\n\r\n", "TLS-Required: No\r\nTLS-Required: maybe\r\n\r\n"] {
+            assert_eq!(tls_requirement(other.as_bytes()), TlsRequirement::Opportunistic, "{other}");
+        }
+    }
+
+    #[test]
+    fn allowance_comes_back_after_a_day() {
+        let allowance = Allowance::new(2);
+        let at = |hour: i64| Timestamp::from_second(hour * 3600).unwrap();
+        assert!(allowance.take(AccountId(1), at(0)) && allowance.take(AccountId(1), at(1)));
+        assert!(!allowance.take(AccountId(1), at(23)) && allowance.take(AccountId(2), at(23)));
+        assert!(allowance.take(AccountId(1), at(24)) && !allowance.take(AccountId(1), at(24)));
+    }
+}

@@ -1,0 +1,351 @@
+//! Scenarios: a whole server over streams in memory. Each begins with [`Scene::new`], where everything works, and names
+//! one deviation.
+
+mod connection;
+mod inbound;
+mod sandbox;
+mod submission;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mailstead_config::{Config, Directory};
+use mailstead_dns::{LookupErrorKind, Mx, Record, RecordType, Target};
+use mailstead_login::Login;
+use mailstead_names::{Domain, Secret};
+use mailstead_net::limits::{AuthFailureSettings, AuthFailures, ConnectionLimitSettings, ConnectionLimits};
+use mailstead_net::tls::{ServerTls, Verification};
+use mailstead_net::{Admission, Connection, ConnectionId, Refusal, Stream};
+use mailstead_queue::OutgoingTls;
+use mailstead_runtime::{Clock, Deadline, Shutdown, Supervisor};
+use mailstead_smtp::server::Role;
+use mailstead_store::{Account, Detail, NewAccount, Options, Store, UidSet, WeakVerifiers};
+use mailstead_testkit::{Certificates, MemoryDialer, PausedClock, SeededRandom, Zones, duplex};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::{AccountDelivery, CleartextLogin, Endpoint, Marks, Metrics, Security, Server, Services, Settings};
+
+const HOST: &str = "mx.example.org";
+const PASSWORD: &str = "correct horse";
+const CONFIG: &str = r#"
+    hostname = "mx.example.org"
+    data-directory = "data"
+    postmaster = "jane"
+    [[listener]]
+    addresses = "127.0.0.1"
+    smtp = 25
+    [domains."example.org"]
+    subaddress-separators = ["+"]
+    [accounts.jane]
+    addresses = ["jane@example.org", "jané@example.org"]
+    [accounts.joe]
+    addresses = ["joe@example.org"]
+    [accounts.poor]
+    addresses = ["poor@example.org"]
+    [accounts.off]
+    addresses = ["off@example.org"]
+    login-disabled = "ask the desk"
+    "#;
+
+/// A server with four accounts (`poor` has no room, `off` may not log in) and some senders in the DNS.
+struct Scene {
+    server: Arc<Server>,
+    store: Store,
+    tls: ServerTls,
+    failures: Arc<AuthFailures>,
+    limits: Arc<ConnectionLimits>,
+    _data: TempDir,
+}
+
+/// What a test changes before the server is made.
+struct Setting {
+    config: String,
+    settings: Settings,
+    zones: Zones,
+    store: fn(&mut Options),
+    /// Accounts that get a password, which takes its time.
+    passwords: &'static [&'static str],
+}
+
+impl Setting {
+    fn new() -> Setting {
+        let mx = |name: &str| Record::Mx(Mx { preference: 10, exchange: Target::parse(name) });
+        let zones = Zones::new()
+            .with("client.example", mx("mx.client.example"))
+            .with("bücher.example", mx("mx.client.example"))
+            .with("null.example", mx("."))
+            .with("address.example", Record::A([192, 0, 2, 7].into()))
+            .with("text.example", Record::Mx(Mx { preference: 1, exchange: Target::Unusable("1.2.3.4".into()) }))
+            .failing("slow.example", RecordType::Mx, LookupErrorKind::Timeout)
+            .with("slow.example", mx("mx.client.example"));
+        let settings = Settings::new(Domain::parse(HOST).unwrap());
+        Setting { config: CONFIG.to_owned(), settings, zones, store: |_| {}, passwords: &[] }
+    }
+
+    async fn build(self) -> Scene {
+        let data = TempDir::new().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(PausedClock::new());
+        let mut options = Options::new(data.path(), Arc::clone(&clock));
+        (self.store)(&mut options);
+        let store = Store::open(options).await.unwrap();
+        for name in ["jane", "joe", "poor", "off"] {
+            let quota = (name == "poor").then_some(10);
+            let account = store.create_account(NewAccount { quota, ..NewAccount::named(name) }).await.unwrap();
+            if self.passwords.contains(&name) {
+                let password = Secret::new(PASSWORD.to_owned());
+                store.set_password(account.id(), &password, WeakVerifiers::default()).await.unwrap();
+            }
+        }
+        let config = Config::parse(&self.config, "test.toml".as_ref()).unwrap_or_else(|problems| panic!("{problems}"));
+        let directory: watch::Receiver<Arc<Directory>> = watch::Sender::new(config.directory).subscribe();
+        let random = Arc::new(SeededRandom::new(1));
+        let delivery =
+            AccountDelivery::new(store.clone(), directory.clone(), Arc::clone(&clock), self.settings.sandbox);
+        let failures = AuthFailures::new(AuthFailureSettings::default(), Arc::clone(&clock));
+        let login = Login::new(
+            mailstead_login::Settings::new(HOST),
+            store.clone(),
+            directory.clone(),
+            Arc::clone(&failures),
+            Arc::clone(&clock),
+            random.clone(),
+            mailstead_login::Metrics::default(),
+        );
+        let shutdown = Shutdown::new(Duration::from_secs(3));
+        let queue = mailstead_queue::Queue::new(
+            mailstead_queue::Settings::new(Domain::parse(HOST).unwrap()),
+            mailstead_queue::Services {
+                store: store.clone(),
+                clock: Arc::clone(&clock),
+                random: random.clone(),
+                dialer: MemoryDialer::new(),
+                resolver: Arc::new(Zones::new()),
+                tls: OutgoingTls::new(Verification::Opportunistic).unwrap(),
+                policy: Arc::new(mailstead_queue::policy::ConfiguredHop),
+                local: Arc::new(delivery),
+                supervisor: Supervisor::new(),
+                shutdown: shutdown.clone(),
+                metrics: mailstead_queue::Metrics::default(),
+            },
+        );
+        let services = Services {
+            store: store.clone(),
+            login,
+            queue,
+            directory,
+            resolver: Arc::new(self.zones),
+            clock: Arc::clone(&clock),
+            random,
+            shutdown,
+            marks: Marks::new(&[7; 24]),
+            metrics: Metrics::default(),
+        };
+        Scene {
+            server: Server::new(services, self.settings),
+            store,
+            tls: Certificates::server(&[HOST]),
+            failures,
+            limits: ConnectionLimits::new(ConnectionLimitSettings::default(), clock),
+            _data: data,
+        }
+    }
+}
+
+impl Scene {
+    async fn new() -> Scene {
+        Setting::new().build().await
+    }
+
+    /// A server where jane can log in.
+    async fn for_submission() -> Scene {
+        Setting { passwords: &["jane"], ..Setting::new() }.build().await
+    }
+
+    /// A connection to port 25.
+    async fn inbound(&self) -> Client {
+        let security = Security::StartTls(self.tls.clone());
+        self.connect(Endpoint::new(Role::Transfer, security)).await
+    }
+
+    /// A connection to port 465.
+    async fn submissions(&self) -> Client {
+        let mut client = self.open(Endpoint::new(Role::Submission, Security::Implicit(self.tls.clone())), None);
+        client.handshake().await;
+        client.hear("220 mx.example.org ESMTP Mailstead").await;
+        client
+    }
+
+    /// A submission connection without TLS, as on loopback.
+    async fn cleartext(&self) -> Client {
+        let endpoint = Endpoint::new(Role::Submission, Security::Cleartext);
+        self.connect(Endpoint { cleartext_login: CleartextLogin::Allowed, ..endpoint }).await
+    }
+
+    /// A connection after its greeting.
+    async fn connect(&self, endpoint: Endpoint) -> Client {
+        let mut client = self.open(endpoint, None);
+        client.hear("220 mx.example.org ESMTP Mailstead").await;
+        client
+    }
+
+    fn open(&self, endpoint: Endpoint, refusal: Option<Refusal>) -> Client {
+        let (ours, theirs) = duplex();
+        let admission = match refusal {
+            None => Admission::Admitted(self.limits.admit(ours.peer_addr().ip()).unwrap()),
+            Some(refusal) => Admission::Refused(refusal),
+        };
+        let connection = Connection { id: ConnectionId(42), stream: ours, admission };
+        let task = tokio::spawn(Arc::clone(&self.server).serve(Arc::new(endpoint), connection));
+        Client { stream: theirs, unread: Vec::new(), task }
+    }
+
+    async fn account(&self, name: &str) -> Account {
+        self.store.account(name).await.unwrap().unwrap()
+    }
+
+    /// The messages in an account's Inbox, whole.
+    async fn inbox(&self, account: &str) -> Vec<String> {
+        let account = self.account(account).await;
+        let rows = account
+            .read(|read| {
+                let inbox = read.mailbox_by_name("Inbox")?.unwrap();
+                read.messages(inbox.id, &UidSet::all(), Detail::Row, 1000)
+            })
+            .await
+            .unwrap();
+        let mut messages = Vec::new();
+        for row in rows {
+            let reader = account.open_message(row.state.id).await.unwrap();
+            messages.push(String::from_utf8(reader.read(0..reader.size()).await.unwrap()).unwrap());
+        }
+        messages
+    }
+
+    async fn only_message(&self, account: &str) -> String {
+        let mut messages = self.inbox(account).await;
+        assert_eq!(messages.len(), 1, "{messages:#?}");
+        messages.remove(0)
+    }
+
+    /// What is queued: recipient, reverse-path, and the message.
+    async fn queued(&self) -> Vec<Queued> {
+        let mut queued = Vec::new();
+        for row in self.store.queue().list(None, 1000).await.unwrap() {
+            let reader = self.store.queue().open(row.id).await.unwrap().unwrap();
+            let message = String::from_utf8(reader.read(0..reader.size()).await.unwrap()).unwrap();
+            queued.push(Queued { row, message });
+        }
+        queued
+    }
+}
+
+struct Queued {
+    row: mailstead_store::QueueRow,
+    message: String,
+}
+
+/// The other end.
+struct Client {
+    stream: Stream,
+    unread: Vec<u8>,
+    task: JoinHandle<()>,
+}
+
+impl Client {
+    /// Says the `C:` lines and expects the `S:` lines. Marks at the end of replies are not compared.
+    async fn play(&mut self, transcript: &str) {
+        for line in transcript.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            match line.split_once(": ").unwrap_or_else(|| (line.trim_end_matches(':'), "")) {
+                ("C", text) => self.say(&format!("{text}\r\n")).await,
+                ("S", text) => self.hear(text).await,
+                _ => panic!("{line}"),
+            }
+        }
+    }
+
+    async fn say(&mut self, text: &str) {
+        // The server may have closed: what it said before is looked at by `hear`.
+        let _ = self.stream.write_all(text.as_bytes()).await;
+        let _ = self.stream.flush().await;
+    }
+
+    async fn hear(&mut self, expected: &str) {
+        let line = self.line().await.unwrap_or_else(|| panic!("connection closed instead of {expected}"));
+        assert_eq!(without_mark(&line), expected);
+    }
+
+    /// The next line; `None` at the end of the connection.
+    async fn line(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.unread.windows(2).position(|pair| pair == b"\r\n") {
+                let line: Vec<u8> = self.unread.drain(..end + 2).take(end).collect();
+                return Some(String::from_utf8(line).unwrap());
+            }
+            let mut buffer = [0; 4096];
+            match self.stream.read(&mut buffer).await {
+                Ok(0) | Err(_) => return None,
+                Ok(count) => self.unread.extend_from_slice(&buffer[..count]),
+            }
+        }
+    }
+
+    async fn closed(mut self) {
+        assert_eq!(self.line().await, None);
+        self.task.await.unwrap();
+    }
+
+    async fn handshake(&mut self) {
+        let name = HOST.to_owned().try_into().unwrap();
+        let deadline = Deadline::after(Duration::from_secs(60));
+        self.stream.connect_tls(&Certificates::trusting_client(), name, &self.unread, deadline).await.unwrap();
+    }
+
+    async fn login(&mut self, username: &str) {
+        use base64::Engine as _;
+        let response = base64::engine::general_purpose::STANDARD.encode(format!("\0{username}\0{PASSWORD}"));
+        self.play(&format!("C: AUTH PLAIN {response}\nS: 235 2.7.0 welcome")).await;
+    }
+
+    /// Everything up to a line with a space after its code.
+    async fn reply(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            let line = self.line().await.expect("a reply");
+            let last = line.as_bytes().get(3) != Some(&b'-');
+            lines.push(without_mark(&line).to_owned());
+            if last {
+                return lines;
+            }
+        }
+    }
+
+    async fn ehlo(&mut self) -> Vec<String> {
+        self.say("EHLO client.example\r\n").await;
+        self.reply().await.into_iter().skip(1).map(|line| line[4..].to_owned()).collect()
+    }
+
+    /// A whole message; gives the final reply.
+    async fn send(&mut self, from: &str, to: &[&str], message: &str) -> String {
+        self.say(&format!("MAIL FROM:<{from}>\r\n")).await;
+        assert_eq!(self.reply().await, ["250 2.1.0 sender ok"]);
+        for to in to {
+            self.say(&format!("RCPT TO:<{to}>\r\n")).await;
+            assert_eq!(self.reply().await, ["250 2.1.5 recipient ok"]);
+        }
+        self.say("DATA\r\n").await;
+        assert_eq!(self.reply().await, ["354 send the message, end with a dot on a line"]);
+        self.say(&format!("{message}\r\n.\r\n")).await;
+        self.reply().await.join("\n")
+    }
+}
+
+/// A line without its mark: 22 characters in parentheses.
+fn without_mark(line: &str) -> &str {
+    match line.rsplit_once(" (") {
+        Some((text, mark)) if mark.len() == 23 && mark.ends_with(')') => text,
+        _ => line,
+    }
+}
