@@ -1,3 +1,67 @@
-//! The mailstead binary.
+//! The Mailstead binary: a complete mail server in one program.
+//!
+//! Composition only. `cli` says what can be asked for, `serve` runs a server from a configuration, `localserve`
+//! makes a configuration for trying things out, `operations` are the administrator's commands (run by the
+//! server when there is one, see `control`, and directly when not), `wiring` joins the engines to each other,
+//! `web` has the status page and the metrics. Everything that knows about mail is in the other crates.
 
-fn main() {}
+mod binding;
+mod cli;
+mod control;
+mod failure;
+mod localserve;
+mod logging;
+mod metrics;
+mod operations;
+mod password;
+mod serve;
+mod web;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Whatever we create is ours alone: directories 0700, files and sockets 0600.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Worker threads of the runtime. Blocking work has threads of its own, in the store.
+const MOST_WORKERS: usize = 4;
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(processors.min(MOST_WORKERS))
+        .max_blocking_threads(8)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("cannot start threads: {error}")))?;
+    let outcome = runtime.block_on(async {
+        match cli.command {
+            Command::Localserve(options) => localserve::run(options).await,
+            Command::Serve(options) => serve::run(options).await,
+            Command::Stop(place) => control::run(&place, operations::Request::Stop).await,
+            Command::Account(command) => control::account(command).await,
+            Command::Store(cli::StoreCommand::Check(place)) => {
+                control::run(&place, operations::Request::StoreCheck).await
+            }
+            Command::Version => cli::print(&format!("mailstead {}", env!("CARGO_PKG_VERSION"))),
+        }
+    });
+    // What still runs on a blocking thread must not keep the program alive.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    outcome
+}

@@ -203,10 +203,16 @@ impl Directory {
         matches!(self.lookup_address(address), Lookup::Found(destination) if destination.account == *account)
     }
 
-    /// Whether mail for this domain is ours.
+    /// Whether we take mail for this domain.
     #[must_use]
     pub fn is_local(&self, domain: &Domain) -> bool {
-        self.sandbox.is_some() || self.domains.contains_key(domain) || self.hostnames.contains(domain)
+        self.sandbox.is_some() || self.is_configured(domain)
+    }
+
+    /// Whether the configuration names this domain.
+    #[must_use]
+    pub fn is_configured(&self, domain: &Domain) -> bool {
+        self.domains.contains_key(domain) || self.hostnames.contains(domain)
     }
 
     /// One account.

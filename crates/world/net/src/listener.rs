@@ -141,7 +141,9 @@ impl Listener {
                 }
             };
             let connection = reception.receive(stream);
-            let span = tracing::info_span!(parent: None, "connection", protocol = name, cid = %connection.id);
+            let span = tracing::info_span!(
+                parent: None, "connection", protocol = name, cid = %connection.id, user = tracing::field::Empty,
+            );
             span.in_scope(|| {
                 tracing::debug!(remote = %connection.stream.peer_addr(), local = %connection.stream.local_addr(), admission = %connection.admission, "connection");
                 reception.supervisor.spawn(name, serve(connection).in_current_span());

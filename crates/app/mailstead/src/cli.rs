@@ -1,0 +1,180 @@
+//! The command line.
+
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mailstead_config::LogLevel;
+use mailstead_names::Address;
+
+use crate::failure::Failure;
+
+/// A complete mail server in one program.
+#[derive(Debug, Parser)]
+#[command(name = "mailstead", version, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a mail server for trying things out: loopback only, one account, nothing to configure.
+    #[command(after_help = LOCALSERVE_HELP)]
+    Localserve(LocalserveOptions),
+    /// Run the server that a configuration file describes.
+    Serve(ServeOptions),
+    /// Stop a running server. Connections get three seconds to finish.
+    Stop(Place),
+    /// List, add and remove accounts, and set their passwords.
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Look after the message store.
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Print the version.
+    Version,
+}
+
+const LOCALSERVE_HELP: &str = "\
+Mail to any address of any domain lands in the account you@localhost, and mail that you submit does too, whatever its
+sender: nothing leaves this machine.
+
+To test how your software deals with failures, choose the local part of an address. Its end says what happens:
+  …temperror   a temporary failure, code 451
+  …permerror   a permanent failure, code 550
+  …NNN         the code NNN, from 400 to 599
+  …timeout     no answer for an hour, then 451
+and its beginning says when:
+  mailfrom…    at MAIL FROM (in the sender's address)
+  rcptto…      at RCPT TO
+  queue…       submission succeeds, delivery from the queue fails
+  otherwise    after the message
+For example rcptto-permerror@example.org is refused at RCPT TO with 550, both on the SMTP and the submission ports.";
+
+#[derive(Debug, Args)]
+pub(crate) struct LocalserveOptions {
+    /// Directory for configuration, certificates and mail; created if it is not there [default:
+    /// ~/.local/share/mailstead/localserve].
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Listen on this address instead of 127.0.0.1 and ::1. Only when the directory is created; an address
+    /// that others can reach needs --password-file.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) ip: Option<IpAddr>,
+    /// Password of the account, in the first line of this file (`-` is standard input), instead of the
+    /// well-known one. Only when the directory is created.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Keep mail in this PostgreSQL database instead of SQLite files. Only when the directory is created.
+    #[arg(long, value_name = "URL")]
+    pub(crate) database: Option<String>,
+    /// Which ports: the fixed ones (1025, 1143 and so on), or any that are free.
+    #[arg(long, value_enum, default_value_t = Ports::Fixed)]
+    pub(crate) ports: Ports,
+    /// Print one line of JSON when ready, instead of text for people.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Treat deviations from the protocols that real software shows as errors.
+    #[arg(long)]
+    pub(crate) pedantic: bool,
+    /// What to log: error, warn, info, debug, trace, traceauth (shows passwords), tracedata (shows mail too).
+    #[arg(long, value_name = "LEVEL", value_parser = log_level)]
+    pub(crate) log_level: Option<LogLevel>,
+}
+
+/// Which ports to bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ports {
+    /// Those of the configuration.
+    Fixed,
+    /// Free ones that the system chooses.
+    Any,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeOptions {
+    /// Configuration file.
+    #[arg(long, value_name = "FILE", default_value = "mailstead.toml")]
+    pub(crate) config: PathBuf,
+    /// What to log, instead of what the configuration says.
+    #[arg(long, value_name = "LEVEL", value_parser = log_level)]
+    pub(crate) log_level: Option<LogLevel>,
+}
+
+/// Which server a command is about.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// Configuration file of the server.
+    #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+    pub(crate) config: Option<PathBuf>,
+    /// Directory of a localserve.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountCommand {
+    /// List the accounts with their addresses and how much they store.
+    List(Place),
+    /// Add an account. Asks for its password (or reads it from standard input).
+    Add {
+        /// Name of the account.
+        name: String,
+        /// Its addresses.
+        #[arg(required = true, value_parser = Address::parse)]
+        addresses: Vec<Address>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Set the password of an account. Asks for it (or reads it from standard input).
+    Password {
+        /// Name of the account, or one of its addresses.
+        account: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Remove an account and all its mail.
+    Remove {
+        /// Name of the account.
+        name: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Verify counts, sizes, change numbers, threads, index and bodies of all accounts.
+    Check(Place),
+}
+
+fn log_level(text: &str) -> Result<LogLevel, String> {
+    LogLevel::parse(text).ok_or_else(|| "use error, warn, info, debug, trace, traceauth or tracedata".to_owned())
+}
+
+impl Place {
+    /// The configuration file meant.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        match (&self.config, &self.dir) {
+            (Some(file), _) => file.clone(),
+            (None, Some(directory)) => directory.join(CONFIG_FILE),
+            (None, None) => CONFIG_FILE.into(),
+        }
+    }
+}
+
+/// Name of the configuration file.
+pub(crate) const CONFIG_FILE: &str = "mailstead.toml";
+
+/// Prints a line on standard output.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))
+}

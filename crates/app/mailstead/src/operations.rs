@@ -1,0 +1,218 @@
+//! The administrator's commands as plain functions over the store and the configuration file.
+//!
+//! The same function runs inside the server when one is running (asked through `control`) and in the command's
+//! own process when none is. Requests and answers are what travels between the two.
+
+use std::path::Path;
+
+use mailstead_config::{AccountName, ConfigWatch, edit};
+use mailstead_names::{Address, Secret};
+use mailstead_store::{Account, NewAccount, Store, WeakVerifiers};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// What can be asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case")]
+pub(crate) enum Request {
+    /// End the server.
+    Stop,
+    /// Read the configuration again.
+    Reload,
+    /// All accounts.
+    AccountList,
+    /// A new account.
+    AccountAdd { name: String, addresses: Vec<String>, password: Clear },
+    /// A new password.
+    AccountPassword { account: String, password: Clear },
+    /// No account any more.
+    AccountRemove { name: String },
+    /// Verify the store.
+    StoreCheck,
+}
+
+/// A password on its way through the control socket. Never shown by `Debug`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Clear(String);
+
+impl Clear {
+    pub(crate) fn new(password: &Secret<String>) -> Self {
+        Clear(password.expose().clone())
+    }
+
+    fn secret(&self) -> Secret<String> {
+        Secret::new(self.0.clone())
+    }
+}
+
+impl std::fmt::Debug for Clear {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// What comes of it: lines to print.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub(crate) enum Answer {
+    /// It is done.
+    Done { text: String },
+    /// It is not, for this reason.
+    Failed { reason: String },
+}
+
+/// What the operations work on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) config: &'a ConfigWatch,
+}
+
+impl Site<'_> {
+    /// Does what is asked, except stopping, which is not a matter of the store.
+    pub(crate) async fn perform(self, request: Request) -> Result<String, Failure> {
+        match request {
+            Request::Stop => Err(Failure::new("there is no server running here")),
+            Request::Reload => self.reload(),
+            Request::AccountList => self.list().await,
+            Request::AccountAdd { name, addresses, password } => self.add(&name, &addresses, &password.secret()).await,
+            Request::AccountPassword { account, password } => self.set_password(&account, &password.secret()).await,
+            Request::AccountRemove { name } => self.remove(&name).await,
+            Request::StoreCheck => self.check().await,
+        }
+    }
+
+    fn reload(self) -> Result<String, Failure> {
+        let reload = self.config.reload()?;
+        if reload.needs_restart.is_empty() {
+            return Ok("configuration reloaded".to_owned());
+        }
+        Ok(format!(
+            "configuration reloaded; what changed here waits for a restart: {}",
+            reload.needs_restart.join(", ")
+        ))
+    }
+
+    async fn list(self) -> Result<String, Failure> {
+        let config = self.config.current();
+        let mut lines = Vec::new();
+        for entry in config.directory.accounts() {
+            let addresses: Vec<_> = entry.addresses.iter().map(Address::unicode).collect();
+            let used = match self.store.account(entry.name.as_str()).await? {
+                Some(account) => account.read(|read| Ok(read.usage()?.used)).await?,
+                None => 0,
+            };
+            let quota = entry.quota.map(|quota| format!(" of {}", in_units(quota))).unwrap_or_default();
+            lines.push(format!("{}  {}  {}{quota}", entry.name, addresses.join(" "), in_units(used)));
+        }
+        for account in self.store.accounts().await? {
+            if config.directory.account(account.name()).is_none() {
+                lines.push(format!("{}  (in the store, but not in the configuration)", account.name()));
+            }
+        }
+        Ok(if lines.is_empty() { "no accounts".to_owned() } else { lines.join("\n") })
+    }
+
+    async fn add(self, name: &str, addresses: &[String], password: &Secret<String>) -> Result<String, Failure> {
+        let name = account_name(name)?;
+        let addresses = addresses
+            .iter()
+            .map(|text| Address::parse(text).map_err(|error| Failure::new(format!("{text}: {error}"))))
+            .collect::<Result<Vec<_>, _>>()?;
+        let source = self.source()?;
+        let edited = edit::add_account(&source, &name, &addresses)?;
+        // Everything that can be wrong with the new configuration is found before anything is stored.
+        let config = mailstead_config::Config::parse(&edited, self.config.file())?;
+        let quota = config.directory.account(name.as_str()).and_then(|entry| entry.quota);
+        let account = create(self.store, &name, quota).await?;
+        if let Err(error) = self.store.set_password(account.id(), password, WeakVerifiers::default()).await {
+            self.store.remove_account(name.as_str()).await?;
+            return Err(error.into());
+        }
+        edit::write(self.config.file(), &edited)?;
+        self.config.reload()?;
+        Ok(format!("account {name} added"))
+    }
+
+    async fn set_password(self, account: &str, password: &Secret<String>) -> Result<String, Failure> {
+        let config = self.config.current();
+        let entry = config.directory.login(account).ok_or_else(|| no_such_account(account))?;
+        let stored = create(self.store, &entry.name, entry.quota).await?;
+        self.store.set_password(stored.id(), password, WeakVerifiers::default()).await?;
+        Ok(format!("password of {} set", entry.name))
+    }
+
+    /// The configuration first: from then on no mail is accepted for the account.
+    async fn remove(self, name: &str) -> Result<String, Failure> {
+        let name = account_name(name)?;
+        let is_stored = self.store.account(name.as_str()).await?.is_some();
+        if self.config.current().directory.account(name.as_str()).is_some() {
+            edit::write(self.config.file(), &edit::remove_account(&self.source()?, &name)?)?;
+            self.config.reload()?;
+        } else if !is_stored {
+            return Err(no_such_account(name.as_str()));
+        }
+        if is_stored {
+            self.store.remove_account(name.as_str()).await?;
+        }
+        Ok(format!("account {name} and all its mail removed"))
+    }
+
+    async fn check(self) -> Result<String, Failure> {
+        Ok("TEMPORARY".to_owned())
+    }
+
+    fn source(self) -> Result<String, Failure> {
+        let file: &Path = self.config.file();
+        std::fs::read_to_string(file).map_err(|error| Failure::new(format!("cannot read {}: {error}", file.display())))
+    }
+}
+
+/// The stored account of this name, made if it is not there.
+pub(crate) async fn create(store: &Store, name: &AccountName, quota: Option<u64>) -> Result<Account, Failure> {
+    if let Some(account) = store.account(name.as_str()).await? {
+        return Ok(account);
+    }
+    let new = NewAccount { quota, ..NewAccount::named(name.as_str()) };
+    Ok(store.create_account(new).await?)
+}
+
+fn account_name(text: &str) -> Result<AccountName, Failure> {
+    let advice = "use lower-case letters, digits, `-`, `_` and `.`";
+    AccountName::parse(text).ok_or_else(|| Failure::new(format!("`{text}` cannot be the name of an account: {advice}")))
+}
+
+fn no_such_account(name: &str) -> Failure {
+    Failure::new(format!("there is no account `{name}`; `mailstead account list` shows all"))
+}
+
+/// Octets as people read them.
+fn in_units(octets: u64) -> String {
+    const UNITS: [(&str, u64); 3] = [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000)];
+    let unit = UNITS.iter().find(|(_, size)| octets >= *size);
+    unit.map_or_else(
+        || format!("{octets} B"),
+        |(unit, size)| format!("{}.{} {unit}", octets / size, octets % size * 10 / size),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_do_not_show_passwords() {
+        let request = Request::AccountPassword { account: "jane".into(), password: Clear("hunter2".into()) };
+        assert!(!format!("{request:?}").contains("hunter2"));
+        let sent = serde_json::to_string(&request).unwrap();
+        assert_eq!(sent, r#"{"request":"account-password","account":"jane","password":"hunter2"}"#);
+    }
+
+    #[test]
+    fn sizes() {
+        let shown = [0, 999, 1000, 1_250_000, 3_999_999_999].map(in_units);
+        assert_eq!(shown, ["0 B", "999 B", "1.0 kB", "1.2 MB", "3.9 GB"]);
+    }
+}

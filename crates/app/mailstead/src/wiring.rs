@@ -1,0 +1,301 @@
+//! Joins the engines to the world and to each other.
+//!
+//! What an engine knows of another is a trait of its own, implemented here or over there; nothing here decides
+//! anything about mail.
+
+mod local;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mailstead_config::{Config, Directory, LogLevel, PlaintextLogin, Role, Strictness};
+use mailstead_dns::Resolver;
+use mailstead_login::Login;
+use mailstead_names::Host;
+use mailstead_net::limits::{
+    AuthFailureSettings, AuthFailures, ConnectionLimitSettings, ConnectionLimits, Network, PerClass,
+};
+use mailstead_net::tls::{Verification, roots_from_file};
+use mailstead_net::{AddressPolicy, ConnectionIds, DirectDialer, Listener, PlainResolver, Reception, ResolvConf};
+use mailstead_runtime::{Clock, Random, Shutdown, Supervisor, SystemRandom};
+use mailstead_smtp_server::Sandbox;
+use mailstead_store::Store;
+use tokio::sync::watch;
+
+use crate::binding::Service;
+use crate::failure::Failure;
+use crate::metrics;
+use crate::serve::Tls;
+use crate::web::{self, HttpServer, Page};
+use local::Delivery;
+
+/// What the engines work with.
+#[derive(Debug)]
+pub(crate) struct World<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) directory: watch::Receiver<Arc<Directory>>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// All engines, ready for connections.
+#[derive(Debug)]
+pub(crate) struct Engines {
+    smtp: Arc<mailstead_smtp_server::Server>,
+    imap: Arc<mailstead_imap_server::Server>,
+    queue: mailstead_queue::Queue,
+    status: axum::Router,
+    metrics: axum::Router,
+    tls: Option<Tls>,
+    limits: Arc<ConnectionLimits>,
+    supervisor: Supervisor,
+    shutdown: Shutdown,
+}
+
+/// File of the system that names the DNS servers.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+impl Engines {
+    pub(crate) fn new(world: World<'_>, services: &[Service], page: &Page) -> Result<Self, Failure> {
+        let World { config, directory, tls, store, clock, supervisor, shutdown } = world;
+        let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        let resolver: Arc<dyn Resolver> = Arc::new(PlainResolver::new(resolv_conf(), Arc::clone(&random)));
+        let mut registry = metrics::registry(supervisor.clone());
+        let limits = ConnectionLimits::new(connection_limits(config), Arc::clone(&clock));
+        let login = login(config, &directory, &store, &clock, &random, &mut registry);
+        let sandbox = if config.sandbox.is_some() { Sandbox::On } else { Sandbox::Off };
+        let delivery =
+            mailstead_smtp_server::AccountDelivery::new(store.clone(), directory.clone(), Arc::clone(&clock), sandbox);
+        let queue = mailstead_queue::Queue::new(
+            queue_settings(config, services),
+            mailstead_queue::Services {
+                store: store.clone(),
+                clock: Arc::clone(&clock),
+                random: Arc::clone(&random),
+                dialer: Arc::new(DirectDialer::new(address_policy(config))),
+                resolver: Arc::clone(&resolver),
+                tls: mailstead_queue::OutgoingTls::new(verification(config)?)?,
+                policy: Arc::new(mailstead_queue::policy::ConfiguredHop),
+                local: Arc::new(Delivery::new(delivery, directory.clone())),
+                supervisor: supervisor.clone(),
+                shutdown: shutdown.clone(),
+                metrics: mailstead_queue::Metrics::register(&mut registry),
+            },
+        );
+        let smtp = mailstead_smtp_server::Server::new(
+            mailstead_smtp_server::Services {
+                store: store.clone(),
+                login: Arc::clone(&login),
+                queue: queue.clone(),
+                directory,
+                resolver,
+                clock: Arc::clone(&clock),
+                marks: marks(&config.data_directory, &random)?,
+                random,
+                shutdown: shutdown.clone(),
+                metrics: mailstead_smtp_server::Metrics::register(&mut registry),
+            },
+            smtp_settings(config, sandbox),
+        );
+        let imap_metrics = Arc::new(mailstead_imap_server::Metrics::default());
+        imap_metrics.register(&mut registry);
+        let imap = mailstead_imap_server::Server::new(
+            store,
+            login,
+            clock,
+            shutdown.clone(),
+            imap_settings(config),
+            imap_metrics,
+        );
+        Ok(Engines {
+            smtp,
+            imap,
+            queue,
+            status: web::status(page),
+            metrics: web::metrics(Arc::new(registry)),
+            tls,
+            limits,
+            supervisor,
+            shutdown,
+        })
+    }
+
+    /// What all accept loops share.
+    pub(crate) fn reception(&self) -> Reception {
+        Reception {
+            limits: Arc::clone(&self.limits),
+            ids: ConnectionIds::starting_at(1),
+            supervisor: self.supervisor.clone(),
+            shutdown: self.shutdown.clone(),
+        }
+    }
+
+    /// Begins to deliver what is queued.
+    pub(crate) fn start_queue(&self) {
+        let queue = self.queue.clone();
+        self.supervisor.spawn("queue", async move { queue.run().await });
+    }
+
+    /// Begins to serve a role on a socket.
+    pub(crate) fn listen(&self, role: Role, plaintext: PlaintextLogin, socket: Listener, reception: &Reception) {
+        match role {
+            Role::Smtp | Role::Submission | Role::Submissions => self.listen_smtp(role, plaintext, socket, reception),
+            Role::Imap | Role::Imaps => self.listen_imap(role, plaintext, socket, reception),
+            Role::Http | Role::Https | Role::Metrics => self.listen_http(role, socket, reception),
+        }
+    }
+
+    fn listen_smtp(&self, role: Role, plaintext: PlaintextLogin, socket: Listener, reception: &Reception) {
+        use mailstead_smtp_server::{CleartextLogin, Endpoint, PlaintextDelivery, Role as SmtpRole, Security};
+        let (smtp_role, tls) = match role {
+            Role::Smtp => (SmtpRole::Transfer, self.tls.as_ref().map(|tls| tls.public.clone())),
+            _ => (SmtpRole::Submission, self.tls.as_ref().map(|tls| tls.users.clone())),
+        };
+        let security = match tls {
+            None => Security::Cleartext,
+            Some(tls) if role.is_implicit_tls() => Security::Implicit(tls),
+            Some(tls) => Security::StartTls(tls),
+        };
+        let endpoint = Arc::new(Endpoint {
+            role: smtp_role,
+            security,
+            cleartext_login: match plaintext {
+                PlaintextLogin::Allowed => CleartextLogin::Allowed,
+                PlaintextLogin::Refused => CleartextLogin::Refused,
+            },
+            plaintext_delivery: PlaintextDelivery::Allowed,
+        });
+        let server = Arc::clone(&self.smtp);
+        let serve = move |connection| Arc::clone(&server).serve(Arc::clone(&endpoint), connection);
+        self.supervisor.spawn("listener", socket.run(role.name(), reception.clone(), serve));
+    }
+
+    fn listen_imap(&self, role: Role, plaintext: PlaintextLogin, socket: Listener, reception: &Reception) {
+        use mailstead_imap_server::{Endpoint, Security};
+        let security = match self.tls.as_ref().map(|tls| tls.users.clone()) {
+            None => Security::Cleartext,
+            Some(tls) if role.is_implicit_tls() => Security::Implicit(tls),
+            Some(tls) => Security::StartTls(tls),
+        };
+        let plaintext_login = match plaintext {
+            PlaintextLogin::Allowed => mailstead_login::PlaintextLogin::Allowed,
+            PlaintextLogin::Refused => mailstead_login::PlaintextLogin::Refused,
+        };
+        let endpoint = Arc::new(Endpoint { security, plaintext_login });
+        let server = Arc::clone(&self.imap);
+        let serve = move |connection| Arc::clone(&server).serve(Arc::clone(&endpoint), connection);
+        self.supervisor.spawn("listener", socket.run(role.name(), reception.clone(), serve));
+    }
+
+    fn listen_http(&self, role: Role, socket: Listener, reception: &Reception) {
+        let router = if role == Role::Metrics { &self.metrics } else { &self.status };
+        let tls = self.tls.as_ref().map(|tls| tls.users.clone()).filter(|_| role.is_implicit_tls());
+        let http = HttpServer::new(router.clone(), tls, self.shutdown.clone());
+        let serve = move |connection| http.clone().serve(connection);
+        self.supervisor.spawn("listener", socket.run(role.name(), reception.clone(), serve));
+    }
+}
+
+fn resolv_conf() -> ResolvConf {
+    ResolvConf::load(Path::new(RESOLV_CONF)).unwrap_or_else(|error| {
+        tracing::warn!(file = RESOLV_CONF, %error, "cannot read the list of DNS servers; asking this machine");
+        ResolvConf::parse("")
+    })
+}
+
+fn exempt(config: &Config) -> Vec<Network> {
+    config.limits.exempt_networks.iter().map(|network| Network::around(network.address, network.prefix)).collect()
+}
+
+fn connection_limits(config: &Config) -> ConnectionLimitSettings {
+    ConnectionLimitSettings {
+        rate: PerClass(config.limits.connections_per_minute),
+        open: PerClass(config.limits.open_connections),
+        exempt: exempt(config),
+    }
+}
+
+fn login(
+    config: &Config,
+    directory: &watch::Receiver<Arc<Directory>>,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    random: &Arc<dyn Random>,
+    registry: &mut prometheus_client::registry::Registry,
+) -> Arc<Login> {
+    let failures = AuthFailureSettings {
+        per_minute: PerClass(config.limits.auth_failures_per_minute),
+        per_day: PerClass(config.limits.auth_failures_per_day),
+        exempt: exempt(config),
+    };
+    let metrics = mailstead_login::Metrics::default();
+    metrics.register(registry);
+    Login::new(
+        mailstead_login::Settings::new(config.hostname.as_ascii()),
+        store.clone(),
+        directory.clone(),
+        AuthFailures::new(failures, Arc::clone(clock)),
+        Arc::clone(clock),
+        Arc::clone(random),
+        metrics,
+    )
+}
+
+/// A sandbox never leaves the machine; a next hop that the operator chose may be anywhere.
+fn address_policy(config: &Config) -> AddressPolicy {
+    if config.sandbox.is_some() { AddressPolicy::LoopbackOnly } else { AddressPolicy::Any }
+}
+
+/// The system's roots are not read yet: a next hop over the internet waits for the delivery rules.
+fn verification(config: &Config) -> Result<Verification, Failure> {
+    let roots = match &config.tls {
+        Some(files) => roots_from_file(&files.certificate)?,
+        None => return Ok(Verification::Opportunistic),
+    };
+    Ok(Verification::Pkix(Arc::new(roots)))
+}
+
+fn marks(data_directory: &Path, random: &Arc<dyn Random>) -> Result<mailstead_smtp_server::Marks, Failure> {
+    let failed = |error| Failure::new(format!("cannot keep a key in {}: {error}", data_directory.display()));
+    mailstead_smtp_server::Marks::load(data_directory, random).map_err(failed)
+}
+
+fn queue_settings(config: &Config, services: &[Service]) -> mailstead_queue::Settings {
+    use mailstead_queue::{HopSecurity, NextHop};
+    let hop = |host, port| NextHop { host, port, security: HopSecurity::Opportunistic, credentials: None };
+    let configured = config.queue.next_hop.as_ref().map(|next| hop(next.host.clone(), next.port));
+    // In a sandbox all mail comes back to ourselves, by SMTP as to anybody.
+    let own = || services.iter().find(|service| service.role == Role::Smtp).map(|service| service.address);
+    let next_hop = match (configured, config.sandbox.is_some()) {
+        (None, true) => own().map(|address| hop(Host::Ip(address.ip()), address.port())),
+        (configured, _) => configured,
+    };
+    mailstead_queue::Settings { next_hop, ..mailstead_queue::Settings::new(config.hostname.clone()) }
+}
+
+fn smtp_settings(config: &Config, sandbox: Sandbox) -> mailstead_smtp_server::Settings {
+    use mailstead_smtp::server::Transcript;
+    mailstead_smtp_server::Settings {
+        message_max: config.limits.message_size,
+        strictness: match config.strictness {
+            Strictness::Lenient => mailstead_smtp::Strictness::Lenient,
+            Strictness::Pedantic => mailstead_smtp::Strictness::Pedantic,
+        },
+        sandbox,
+        transcript: match config.log.level {
+            LogLevel::TraceAuth | LogLevel::TraceData => Transcript::WithCredentials,
+            LogLevel::Trace => Transcript::Redacted,
+            _ => Transcript::Off,
+        },
+        ..mailstead_smtp_server::Settings::new(config.hostname.clone())
+    }
+}
+
+fn imap_settings(config: &Config) -> mailstead_imap_server::Settings {
+    let mut settings = mailstead_imap_server::Settings::default();
+    settings.max_message = config.limits.message_size;
+    settings
+}
