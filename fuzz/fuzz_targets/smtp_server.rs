@@ -20,6 +20,7 @@ fn play<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Trace {
     });
     let mut trace = Trace::default();
     session.reply(Reply::plain(220, "ready"));
+    trace.stream("output", &session.take_output());
     let mut challenged = false;
     for piece in pieces {
         session.receive(piece);

@@ -347,7 +347,7 @@ impl Session {
         let waits = header.sync == Synchronisation::Waits;
         // Parsing what there is, before the client sends more, is worth it where the client waits. Where it does not
         // wait, the complete command is parsed once; APPEND must be known before its message comes.
-        if waits || self.is_append() {
+        if waits || self.is_append(end) {
             let prefix = self.input.unread().get(..end).unwrap_or_default();
             match parse::command(prefix, self.names) {
                 Ok(Parsed::Append(append, sync)) => {
@@ -398,8 +398,9 @@ impl Session {
         waits.then_some(Event::ContinueLiteral)
     }
 
-    fn is_append(&self) -> bool {
-        let mut words = self.input.unread().split(|octet| *octet == b' ');
+    /// Whether the command, of which the octets up to `end` are known, is an APPEND.
+    fn is_append(&self, end: usize) -> bool {
+        let mut words = self.input.unread().get(..end).unwrap_or_default().split(|octet| *octet == b' ');
         words.next();
         words.next().is_some_and(|word| word.eq_ignore_ascii_case(b"APPEND"))
     }

@@ -248,6 +248,8 @@ fn limits() {
         b"a NOOP\r\nb DELETE {99999999999999999999+}\r\nc NOOP\r\n",
         &["a Noop", "fatal b [TOOBIG] literals too large or too many"],
     );
+    // What stands behind a command has no say in what kind of command it is.
+    expect(b"a NOOP\r\nabc){11+}\r\nx APPEND y\r\n", &["a Noop", "fatal abc [TOOBIG] literals too large or too many"]);
     // Nobody waits for the end of an endless line.
     let endless = vec![b'x'; 2_000_000];
     let log = run(&[b"a ", &endless], &limits, Appends::Accept);
