@@ -4,12 +4,13 @@
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mailstead_runtime::BlockingPool;
+use nix::sys::statvfs::statvfs;
 
 use crate::blobs::Body;
 use crate::content::Content;
@@ -39,6 +40,13 @@ impl Spool {
             }
         }
         crate::store::create_directory(directory)
+    }
+
+    /// Refuses what would take the last of the disk, which the rest of the machine needs too.
+    fn check_space(&self) -> Result<()> {
+        let status = statvfs(&self.directory).map_err(io::Error::from).at("statvfs", &self.directory)?;
+        let free = status.blocks_available() * status.fragment_size();
+        if free < self.free_floor { Err(Error::DiskFull) } else { Ok(()) }
     }
 
     pub(crate) async fn run<T, F>(&self, job: F) -> Result<T>
@@ -105,13 +113,11 @@ impl Stage {
         if let Some((file, path)) = file {
             return self.spool.run(move || (&*file).write_all(&buffer).at("write", &path)).await;
         }
-        let (directory, floor) = (self.spool.directory.clone(), self.spool.free_floor);
+        let spool = self.spool.clone();
         let created = self.spool.run(move || {
-            if free_space(&directory)? < floor {
-                return Err(Error::DiskFull);
-            }
+            spool.check_space()?;
             let name = random_name()?;
-            let path = directory.join(&name);
+            let path = spool.directory.join(&name);
             let file = OpenOptions::new()
                 .read(true)
                 .write(true)
@@ -133,10 +139,14 @@ impl Stage {
             self.flush().await?;
         }
         let Stage { spool, buffer, file, size } = self;
+        let here = spool.clone();
         spool
             .run(move || {
                 let (body, file) = match file {
-                    None => (Body::memory(buffer), None),
+                    None => {
+                        here.check_space()?;
+                        (Body::memory(buffer), None)
+                    }
                     Some((file, spooled)) => {
                         file.sync_all().at("sync", &spooled.path)?;
                         (Body::file(file, size), Some(spooled))
@@ -215,10 +225,4 @@ fn random_name() -> Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| Error::Database(format!("no randomness: {error}")))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Octets that an unprivileged user can still write on the disk of this directory.
-fn free_space(directory: &Path) -> Result<u64> {
-    let status = nix::sys::statvfs::statvfs(directory).map_err(std::io::Error::from).at("statvfs", directory)?;
-    Ok(status.blocks_available() * status.fragment_size())
 }

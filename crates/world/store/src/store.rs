@@ -42,8 +42,11 @@ pub struct Options {
     pub backend: Backend,
     /// Time of deliveries, saves and leases.
     pub clock: Arc<dyn Clock>,
-    /// Threads for read transactions and files.
+    /// Threads for read transactions.
     pub readers: usize,
+    /// Threads that write, sync and analyse bodies. Apart from the readers, so that slow searches do not
+    /// hold up mail.
+    pub stagers: usize,
     /// Password hashes computed at the same time; each takes tens of megabytes.
     pub hashers: usize,
     /// Threads for write transactions. They mostly wait for the disk.
@@ -65,6 +68,7 @@ impl Options {
             backend: Backend::Sqlite,
             clock,
             readers: 4,
+            stagers: 4,
             hashers: 2,
             writers: 16,
             idle_connections: 96,
@@ -213,7 +217,7 @@ impl Store {
             directory: directory.join("spool"),
             inline_max: options.inline_max,
             free_floor: options.free_floor,
-            pool: readers.clone(),
+            pool: BlockingPool::new(options.stagers, options.stagers * 64),
         };
         Spool::prepare(&spool.directory)?;
         let core = Arc::new(Core {

@@ -177,7 +177,11 @@ impl Writers {
             let count = waiting.jobs.len().min(GROUP);
             waiting.jobs.drain(..count).collect()
         };
-        Group::new(jobs).run(core, shared);
+        // Closures are guarded one by one; should anything else panic, the lane must not stand still. The
+        // callers of the group get `Error::Closed`.
+        if catch_unwind(AssertUnwindSafe(|| Group::new(jobs).run(core, shared))).is_err() {
+            tracing::error!(account = %shared.database.account(), "a group of transactions panicked");
+        }
         let mut waiting = shared.lane.waiting();
         waiting.scheduled = !waiting.jobs.is_empty();
         if waiting.scheduled {
