@@ -6,8 +6,6 @@
 
 mod evaluate;
 mod plan;
-#[cfg(test)]
-mod tests;
 
 use mailstead_imap::command::{Charset, Numbering, Search, SearchReturn, Tag};
 use mailstead_imap::response::{Condition, ESearch};

@@ -7,8 +7,10 @@
 mod append;
 mod connection;
 mod fetch;
+mod list;
 mod mailbox;
 mod resync;
+mod search;
 mod select;
 mod store;
 
