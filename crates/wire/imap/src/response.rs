@@ -158,6 +158,8 @@ pub enum Code {
     },
     /// `CORRUPTION`
     Corruption,
+    /// `DOWNGRADED uids` (RFC 6858 §3): messages shown as surrogates with ASCII headers
+    Downgraded(UidSet),
     /// `EXPIRED`
     Expired,
     /// `EXPUNGEISSUED`

@@ -177,6 +177,7 @@ fn response_code(out: &mut Encoder, code: &Code) {
         Code::AppendUid { uid_validity, uid } => out.put(format_args!("APPENDUID {uid_validity} {uid}")),
         Code::Capability(names) => words(out, "CAPABILITY", names),
         Code::CopyUid { uid_validity, from, to } => out.put(format_args!("COPYUID {uid_validity} {from} {to}")),
+        Code::Downgraded(uids) => out.put(format_args!("DOWNGRADED {uids}")),
         Code::HighestModSeq(modseq) => out.put(format_args!("HIGHESTMODSEQ {modseq}")),
         Code::Modified(set) => out.put(format_args!("MODIFIED {set}")),
         Code::PermanentFlags(flags) => {
@@ -228,6 +229,7 @@ fn plain_code(code: &Code) -> &'static str {
         Code::AppendUid { .. }
         | Code::Capability(_)
         | Code::CopyUid { .. }
+        | Code::Downgraded(_)
         | Code::HighestModSeq(_)
         | Code::Modified(_)
         | Code::PermanentFlags(_)

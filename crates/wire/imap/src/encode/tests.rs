@@ -58,6 +58,7 @@ fn status_responses() {
         (Code::ReadWrite, "READ-WRITE"),
         (Code::AppendUid { uid_validity: 7, uid: 9 }, "APPENDUID 7 9"),
         (Code::CopyUid { uid_validity: 7, from: uids(&[1, 2, 5]), to: uids(&[8, 9, 10]) }, "COPYUID 7 1:2,5 8:10"),
+        (Code::Downgraded(uids(&[3, 4])), "DOWNGRADED 3:4"),
         (Code::HighestModSeq(715_194_045_007), "HIGHESTMODSEQ 715194045007"),
         (Code::Modified(uids(&[7, 9])), "MODIFIED 7,9"),
         (Code::PermanentFlags(vec![Flag::Deleted, Flag::Wildcard]), "PERMANENTFLAGS (\\Deleted \\*)"),
