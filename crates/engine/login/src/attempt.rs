@@ -86,7 +86,7 @@ impl Attempt {
             ),
             // Tools that block guessers look for these words and this address.
             Err(_) => tracing::info!(
-                protocol, mechanism, remote = %peer.remote, username = ?self.username, outcome = outcome_word,
+                protocol, mechanism, remote = %peer.remote, username = %self.username, outcome = outcome_word,
                 "failed authentication attempt"
             ),
         }

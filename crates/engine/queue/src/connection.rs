@@ -152,9 +152,10 @@ impl Connection {
     pub(crate) async fn event(&mut self) -> Event {
         let mut buffer = Vec::with_capacity(4096);
         loop {
+            // Looking for an event is what makes the session write.
+            let event = self.session.next_event();
             self.flush().await;
-            if let Some(event) = self.session.next_event() {
-                self.flush().await;
+            if let Some(event) = event {
                 return event;
             }
             let patience = Deadline::after(self.session.patience());

@@ -29,8 +29,9 @@ const MAX_RUNS: usize = 4;
 /// Runs that may wait. Each is a connection that waits too, so the listeners' limits come first.
 const MAX_WAITING: usize = 1024;
 
-/// Rounds of PBKDF2 in the SCRAM verifiers made by this version, fake ones included.
-pub const SCRAM_ITERATIONS: u32 = 100_000;
+/// Rounds of PBKDF2 in the SCRAM verifiers made by this version, fake ones included. Cyrus SASL, and so mbsync, mutt
+/// and Postfix, refuses more than this.
+pub const SCRAM_ITERATIONS: u32 = 65_536;
 
 /// Shortest password accepted, in characters.
 pub const MIN_PASSWORD: usize = 8;
