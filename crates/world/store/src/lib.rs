@@ -11,6 +11,7 @@
 mod accounts;
 mod blobs;
 mod changes;
+mod check;
 mod content;
 mod error;
 mod flags;
@@ -34,6 +35,7 @@ mod writer;
 pub use accounts::{Account, NewAccount};
 pub use blobs::Body;
 pub use changes::{Changes, MailboxChanges};
+pub use check::{Area, CheckReport, Depth, Orphan, Orphans, Problem};
 pub use content::Content;
 pub use error::{Error, OpenError, Result};
 pub use flags::{FlagChange, Flags, SystemFlags};

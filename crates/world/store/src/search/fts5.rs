@@ -117,4 +117,24 @@ impl WordIndex for Fts5 {
         let rows = sql.rows("select rowid from search_index", &[], |row| row.get::<i64>(0))?;
         Ok(rows.into_iter().map(|row| row / 2).collect())
     }
+
+    fn has(&self, sql: &dyn Connection, _: AccountId, document: i64, fields: &Fielded<'_>) -> Result<bool> {
+        for (place, terms) in fields {
+            for terms in terms.chunks(TERMS_AT_ONCE) {
+                let every = terms.iter().map(|term| quoted(term)).collect::<Vec<_>>().join(" AND ");
+                let found: Option<i64> = sql.scalar(
+                    "select rowid from search_index where search_index match $1 and rowid = $2",
+                    params![&every, row_of(document, *place)],
+                )?;
+                let known: Option<i64> = sql.scalar(
+                    "select count(*) from json_each($1) j join search_vocabulary v on v.term = j.value",
+                    params![&json(terms)?],
+                )?;
+                if found.is_none() || known != i64::try_from(terms.len()).ok() {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
 }

@@ -101,4 +101,20 @@ impl WordIndex for Gin {
             })?;
         Ok(found.into_iter().collect())
     }
+
+    fn has(&self, sql: &dyn Connection, account: AccountId, document: i64, fields: &Fielded<'_>) -> Result<bool> {
+        for (place, terms) in fields.iter().filter(|(_, terms)| !terms.is_empty()) {
+            let found: Option<i64> = sql.scalar(
+                "select document_id from search_index where account_id = $1 and document_id = $2 and field = $3
+                    and terms @> array(select cast($1 as bigint) || ':' || t from json_array_elements_text($4::text::json) t)
+                    and not exists (select 1 from json_array_elements_text($4::text::json) t where not exists
+                        (select 1 from search_vocabulary v where v.account_id = $1 and v.term = t))",
+                params![account, document, number(*place), &json(terms)?],
+            )?;
+            if found.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }

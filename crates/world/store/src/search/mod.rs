@@ -22,6 +22,7 @@ use std::ops::Range;
 use mailstead_message::text::{self, Place, Source};
 use mailstead_message::{Fields, Structure};
 
+use crate::check::{Area, Findings};
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, MailboxId, MessageId, Uid, UidSet};
 use crate::messages::{Detail, StoredMessage};
@@ -88,8 +89,11 @@ trait WordIndex {
         terms: &[String],
     ) -> Result<HashSet<i64>>;
 
-    /// The fields of documents that the index has, for `check`.
+    /// The documents that the index has, for `check`.
     fn contents(&self, sql: &dyn Connection, account: AccountId) -> Result<HashSet<i64>>;
+
+    /// Whether a document has all these terms, and the vocabulary too, for `check`.
+    fn has(&self, sql: &dyn Connection, account: AccountId, document: i64, fields: &Fielded<'_>) -> Result<bool>;
 }
 
 fn word_index(dialect: Dialect) -> &'static dyn WordIndex {
@@ -158,6 +162,16 @@ impl Terms {
         Terms { header, body: Vec::new(), partial }
     }
 
+    /// The terms of a message and of the prefix in front of it.
+    fn with<'t>(&'t self, prefix: &'t Terms) -> Fielded<'t> {
+        PLACES.map(|place| {
+            let mut all: Vec<&str> = self.at(place).iter().chain(prefix.at(place)).map(String::as_str).collect();
+            all.sort_unstable();
+            all.dedup();
+            (place, all)
+        })
+    }
+
     fn at(&self, place: Place) -> &[String] {
         match place {
             Place::Header => &self.header,
@@ -177,12 +191,7 @@ impl Write<'_> {
     /// Indexes a new message by the terms of its body and of the prefix put in front of it.
     pub(crate) fn index_message(&mut self, id: MessageId, terms: &Terms, prefix: &Terms) -> Result<()> {
         let (sql, account) = (self.sql(), self.account_id());
-        let fields = PLACES.map(|place| {
-            let mut all: Vec<&str> = terms.at(place).iter().chain(prefix.at(place)).map(String::as_str).collect();
-            all.sort_unstable();
-            all.dedup();
-            (place, all)
-        });
+        let fields = terms.with(prefix);
         word_index(sql.dialect()).add(sql, account, id.0, &fields)?;
         if terms.partial || prefix.partial {
             sql.execute("insert into search_partial (account_id, document_id) values ($1, $2)", params![account, id])?;
@@ -361,6 +370,32 @@ impl Read<'_> {
             }
         })?;
         Ok(finder.finish())
+    }
+}
+
+impl Read<'_> {
+    /// Documents that the index has and no message refers to, and the other way round, for `check`.
+    pub(crate) fn check_documents(&self, findings: &mut Findings) -> Result<()> {
+        let (sql, account) = (self.sql(), self.account_id());
+        let indexed = word_index(sql.dialect()).contents(sql, account)?;
+        let named = "select distinct document_id from search_documents where account_id = $1";
+        let named: HashSet<i64> = sql.rows(named, params![account], |row| row.get(0))?.into_iter().collect();
+        for document in indexed.difference(&named) {
+            findings.add(Area::Index, format!("document {document} is indexed and belongs to no message"));
+        }
+        Ok(())
+    }
+
+    /// Whether the index has all the terms of a message, for `check`.
+    pub(crate) fn is_indexed(&self, id: MessageId, terms: &Terms, prefix: &Terms) -> Result<bool> {
+        let (sql, account) = (self.sql(), self.account_id());
+        let document: Option<i64> = sql.scalar(
+            "select document_id from search_documents where account_id = $1 and id = $2",
+            params![account, id],
+        )?;
+        // A message without a document is told by another rule.
+        let Some(document) = document else { return Ok(true) };
+        word_index(sql.dialect()).has(sql, account, document, &terms.with(prefix))
     }
 }
 

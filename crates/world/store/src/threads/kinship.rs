@@ -13,7 +13,7 @@
 //! A response that names no message at all is matched by subject, mailbox and time instead; that needs the
 //! database and is in the parent module.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use mailstead_message::thread::Threading;
 use sha2::{Digest, Sha256};
@@ -116,39 +116,41 @@ impl Union {
     }
 }
 
-/// Threads of messages in memory, by the same rule as the database's: what `check` and tests compare with.
-#[derive(Debug, Default)]
-pub(crate) struct Reckoning {
-    threads: BTreeMap<Bond, ThreadId>,
-    parents: BTreeMap<ThreadId, ThreadId>,
-}
-
-impl Reckoning {
-    /// Adds a message by its bonds.
-    pub(crate) fn add(&mut self, bonds: &BTreeSet<Bond>, own: ThreadId) -> ThreadId {
-        let found = bonds.iter().filter_map(|bond| self.threads.get(bond)).map(|&thread| self.thread(thread));
-        let union = Union::new(found.collect(), own);
-        self.threads.extend(bonds.iter().map(|&bond| (bond, union.into)));
-        for ended in union.ended {
-            self.parents.insert(ended, union.into);
-        }
-        union.into
-    }
-
-    /// The thread that this one has become.
-    pub(crate) fn thread(&self, mut thread: ThreadId) -> ThreadId {
-        while let Some(&into) = self.parents.get(&thread) {
-            thread = into;
-        }
-        thread
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
+
+    /// Threads of messages in memory, by the same rule as the database's.
+    #[derive(Debug, Default)]
+    struct Reckoning {
+        threads: BTreeMap<Bond, ThreadId>,
+        parents: BTreeMap<ThreadId, ThreadId>,
+    }
+
+    impl Reckoning {
+        /// Adds a message by its bonds.
+        fn add(&mut self, bonds: &BTreeSet<Bond>, own: ThreadId) -> ThreadId {
+            let found = bonds.iter().filter_map(|bond| self.threads.get(bond)).map(|&thread| self.thread(thread));
+            let union = Union::new(found.collect(), own);
+            self.threads.extend(bonds.iter().map(|&bond| (bond, union.into)));
+            for ended in union.ended {
+                self.parents.insert(ended, union.into);
+            }
+            union.into
+        }
+
+        /// The thread that this one has become.
+        fn thread(&self, mut thread: ThreadId) -> ThreadId {
+            while let Some(&into) = self.parents.get(&thread) {
+                thread = into;
+            }
+            thread
+        }
+    }
 
     fn message(id: &str, references: &[&str], subject: &str) -> ThreadFacts {
         ThreadFacts {

@@ -20,10 +20,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::error::Result;
 use crate::ids::{MailboxId, MessageId, ThreadId};
 use crate::sql::{Dialect, json_list, params};
-use crate::transaction::Write;
+use crate::transaction::{Read, Write};
 
 use kinship::Union;
-pub(crate) use kinship::{Reckoning, ThreadFacts, ThreadPart};
+pub(crate) use kinship::{ThreadFacts, ThreadPart};
 
 /// How long before a response its subject may have been opened.
 const BEFORE: SignedDuration = SignedDuration::from_hours(4 * 7 * 24);
@@ -174,5 +174,24 @@ impl Write<'_> {
             )?;
         }
         Ok(waiting)
+    }
+}
+
+impl Read<'_> {
+    /// Whether the bonds of a message lead to its thread, for `check`.
+    pub(crate) fn is_bound_to(&self, thread: ThreadId, facts: &ThreadFacts) -> Result<bool> {
+        let bonds = facts.bonds();
+        let list = self.sql().dialect().int_list("$3");
+        let bound: Option<usize> = self
+            .sql()
+            .scalar(
+                &format!(
+                    "select count(*) from thread_bonds where account_id = $1 and thread_id = $2
+                    and bond in (select n from {list} b)"
+                ),
+                params![self.account_id(), thread, &json_list(bonds.iter().map(|bond| bond.0))],
+            )?
+            .and_then(|count: i64| usize::try_from(count).ok());
+        Ok(bound == Some(bonds.len()))
     }
 }

@@ -3,6 +3,7 @@
 //! PostgreSQL takes part when `MAILSTEAD_TEST_POSTGRES` names a server (`cargo xtask test` starts one); each
 //! test has a database of its own there.
 
+mod check;
 mod letters;
 mod logins;
 mod mailboxes;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mailstead_names::Secret;
 use mailstead_runtime::Random;
 use mailstead_runtime::SystemRandom;
-use mailstead_store::{Backend, Options, Staged, Store};
+use mailstead_store::{AccountId, Backend, Options, Staged, Store};
 use mailstead_testkit::ManualClock;
 use tempfile::TempDir;
 
@@ -119,4 +119,22 @@ pub(crate) async fn staged(store: &Store, octets: &str) -> Staged {
     let mut stage = store.stage();
     stage.write(octets.as_bytes()).await.expect("the body is taken");
     stage.finish().await.expect("the body is staged")
+}
+
+impl Place {
+    /// Runs a statement behind the store's back, in the database of an account or of the server.
+    pub(crate) async fn meddle(&self, account: Option<AccountId>, statement: &str) {
+        let statement = statement.to_owned();
+        match &self.backend {
+            Backend::Postgres { url } => administer(url.expose(), statement).await,
+            Backend::Sqlite => {
+                let file = match account {
+                    Some(account) => self.directory.path().join(format!("accounts/{account}/mail.db")),
+                    None => self.directory.path().join("server.db"),
+                };
+                let database = rusqlite::Connection::open(file).expect("the database opens");
+                database.execute_batch(&statement).expect("the statement is done");
+            }
+        }
+    }
 }
