@@ -8,6 +8,7 @@ use mailstead_imap::Code;
 use mailstead_imap::server::{Event, Limits, Refusal as AppendRefusal, Rejection};
 use mailstead_net::{Admission, Connection, Refusal};
 use mailstead_runtime::Deadline;
+use tracing::Instrument as _;
 
 use crate::reply::{self, Close, Interrupt, Reply};
 use crate::server::Server;
@@ -39,7 +40,9 @@ impl Server {
         }
         let _counted = self.metrics.connected();
         let mut session = Session::new(self, endpoint, wire);
-        session.serve().await;
+        // The span of the connection has its number; who it is, is known later.
+        let span = tracing::info_span!("session", user = tracing::field::Empty);
+        session.serve().instrument(span).await;
     }
 
     /// A refused client is told so where that costs no handshake.

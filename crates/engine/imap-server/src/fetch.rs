@@ -20,7 +20,7 @@ use crate::session::{Enabled, Selected, Session};
 use crate::sync::flags_item;
 use crate::view::{Expunges, Knowledge, Message};
 use crate::wire::Wire;
-use content::{Chunk, Large, Loaded, Value, Wanted};
+use content::{Chunk, Large, Loaded, Problem, Value, Wanted};
 
 /// What one FETCH command sends for every message.
 #[derive(Debug)]
@@ -180,13 +180,9 @@ impl Session {
         let selected = self.selected()?;
         let mailbox = selected.mailbox;
         let mut rest: store::UidSet = selected.view.live(numbers).into_iter().collect();
-        let mut sent = 0;
-        let mut problem = None;
-        let wanted = Arc::new(Wanted {
-            attributes: Arc::clone(&plan.attributes),
-            detail,
-            surrogates: !self.enabled.utf8 && !self.enabled.rev2,
-        });
+        let (mut sent, mut problem, mut downgraded) = (0, None, UidSet::new());
+        let surrogates = !self.enabled.utf8 && !self.enabled.rev2;
+        let wanted = Arc::new(Wanted { attributes: Arc::clone(&plan.attributes), detail, surrogates });
         while !rest.is_empty() {
             let batch = {
                 let (wanted, rest) = (Arc::clone(&wanted), rest.clone());
@@ -195,13 +191,18 @@ impl Session {
             let Some(last) = batch.last().map(|loaded| loaded.uid) else { break };
             rest = rest.after(last);
             for loaded in batch {
-                problem = problem.or(loaded.problem.clone());
+                problem = problem.or(loaded.problem);
+                if loaded.is_downgraded() {
+                    downgraded.insert(loaded.uid.number());
+                }
                 sent += u64::from(self.send_loaded(account, plan, newly_seen, loaded).await?);
             }
         }
         Ok(match problem {
-            Some(problem) => problem,
+            Some(Problem::UnknownEncoding) => reply::UNKNOWN_CTE,
+            Some(Problem::Unreadable) => reply::UNREADABLE,
             None if sent < numbers.len() => reply::FETCH_EXPUNGED,
+            None if !downgraded.is_empty() => reply::downgraded(downgraded),
             None => reply::ok("FETCH completed"),
         })
     }

@@ -81,8 +81,15 @@ fn listed(
     chosen.into_iter().map(with_status).collect()
 }
 
+/// The entry of a mailbox as it stands in a snapshot.
+pub(crate) fn entry_of(read: &Read<'_>, mailbox: &Mailbox) -> store::Result<ListEntry> {
+    let below = format!("{}{}", mailbox.name, MailboxName::DELIMITER);
+    let has_children = read.mailboxes()?.iter().any(|other| other.name.starts_with(&below));
+    Ok(entry(mailbox, has_children, read.subscriptions()?.contains(&mailbox.name)))
+}
+
 /// The entry of an existing mailbox, with everything that is known about it.
-pub(crate) fn entry(mailbox: &Mailbox, has_children: bool, subscribed: bool) -> ListEntry {
+fn entry(mailbox: &Mailbox, has_children: bool, subscribed: bool) -> ListEntry {
     let children = if has_children { ListAttribute::HasChildren } else { ListAttribute::HasNoChildren };
     let subscribed = subscribed.then_some(ListAttribute::Subscribed);
     let special_use = mailbox.special_use.map(|role| ListAttribute::SpecialUse(special_use(role)));

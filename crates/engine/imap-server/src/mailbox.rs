@@ -4,9 +4,11 @@
 //! RFC 7889 (APPENDLIMIT). Which names are allowed is the store's rule. LIST is in `list`.
 
 use mailstead_imap::command::{SpecialUse, StatusItem};
+use mailstead_imap::response::ListEntry;
 use mailstead_imap::{MailboxName, Response};
 use mailstead_store::{self as store, Error, Mailbox};
 
+use crate::list;
 use crate::reply::{self, Outcome};
 use crate::session::Session;
 
@@ -46,11 +48,17 @@ impl Session {
     pub(crate) async fn rename(&mut self, from: MailboxName, to: MailboxName) -> Outcome {
         let account = self.logged_in()?;
         let name = to.as_str().strip_suffix(MailboxName::DELIMITER).unwrap_or(to.as_str()).to_owned();
+        let old = from.clone();
         let renamed = account.write(move |write| {
             let id = write.mailbox_by_name(from.as_str())?.ok_or(Error::NoMailbox)?.id;
-            write.rename_mailbox(id, &name)
+            let renamed = write.rename_mailbox(id, &name)?;
+            list::entry_of(write, &renamed)
         });
-        renamed.await?;
+        let renamed = renamed.await?;
+        // RFC 9051 §6.3.9.7. Inbox stays where it is, and older clients do not know OLDNAME.
+        if self.enabled.rev2 && !old.is_inbox() {
+            self.wire.send(&Response::List(ListEntry { old_name: Some(old), ..renamed }));
+        }
         Ok(reply::ok("RENAME completed"))
     }
 

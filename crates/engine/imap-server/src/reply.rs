@@ -157,6 +157,11 @@ pub(crate) const UTF8_NEEDED: Reply =
 pub(crate) const UTF8_NOT_ENABLED: Reply = bad("UTF8=ACCEPT must be enabled first");
 pub(crate) const BAD_FLAG: Reply = bad("invalid flag");
 
+/// RFC 6858 §3: which messages were shown with ASCII headers in place of their own.
+pub(crate) fn downgraded(uids: UidSet) -> Reply {
+    Reply { code: Some(Code::Downgraded(uids)), ..ok("FETCH completed") }
+}
+
 /// RFC 7162 §3.1.3: OK even when messages failed the test, with their numbers or UIDs.
 pub(crate) fn modified(failed: UidSet) -> Reply {
     Reply { code: Some(Code::Modified(failed)), ..ok("conditional STORE failed for some messages") }

@@ -18,8 +18,7 @@ use crate::view::{Expunges, View};
 struct Opened {
     mailbox: Mailbox,
     messages: Vec<MessageState>,
-    has_children: bool,
-    subscribed: bool,
+    entry: ListEntry,
     /// What happened since the client was last here, if it knows the mailbox (RFC 7162 §3.2.5).
     missed: Option<MailboxChanges>,
 }
@@ -48,19 +47,13 @@ impl Session {
         } else {
             Some(opened.mailbox.first_recent)
         };
-        let Opened { mailbox, messages, has_children, subscribed, missed } = opened;
+        let Opened { mailbox, messages, entry, missed } = opened;
         let mut view = View::new(messages, mailbox.modseq, recent_from);
         view.add_keywords(mailbox.keywords.iter().map(String::as_str));
         view.take_new_keywords();
-        let selected = Selected {
-            mailbox: mailbox.id,
-            uid_validity: mailbox.uid_validity,
-            access: select.access,
-            view,
-            saved: UidSet::new(),
-        };
+        let selected = Selected { mailbox: mailbox.id, access: select.access, view, saved: UidSet::new() };
         self.enabled.condstore |= select.condstore;
-        self.describe(&selected, &mailbox, list::entry(&mailbox, has_children, subscribed));
+        self.describe(&selected, &mailbox, entry);
         if let (Some(known), Some(missed)) = (select.qresync, missed) {
             self.resynchronize(&selected, &known, missed).await?;
         }
@@ -157,16 +150,14 @@ impl Session {
 fn open(read: &store::Read<'_>, name: &str, known: Option<(u32, ModSeq)>) -> store::Result<Opened> {
     let mailbox = read.mailbox_by_name(name)?.ok_or(store::Error::NoMailbox)?;
     let messages = read.message_states(mailbox.id)?;
-    let below = format!("{}/", mailbox.name);
-    let has_children = read.mailboxes()?.iter().any(|other| other.name.starts_with(&below));
-    let subscribed = read.subscriptions()?.contains(&mailbox.name);
+    let entry = list::entry_of(read, &mailbox)?;
     let missed = match known {
         Some((uid_validity, modseq)) if uid_validity == mailbox.uid_validity.0 => {
             Some(read.changes_since(mailbox.id, modseq)?)
         }
         _ => None,
     };
-    Ok(Opened { mailbox, messages, has_children, subscribed, missed })
+    Ok(Opened { mailbox, messages, entry, missed })
 }
 
 /// RFC 7162 §3.2.5.2: of the numbers and UIDs that the client knows to belong together, the last UID that still does. Below it the

@@ -9,7 +9,7 @@ use mailstead_imap::command::{Access, Command, Numbering, Request, SearchKey, Ta
 use mailstead_imap::{MessageSet, Response, UidSet};
 use mailstead_login::{Authenticator, Peer};
 use mailstead_net::tls::ServerTls;
-use mailstead_store::{Account, MailboxId, Notices, UidValidity};
+use mailstead_store::{Account, MailboxId, Notices};
 
 use crate::reply::{self, Close, Interrupt, Outcome, Reply};
 use crate::server::Server;
@@ -34,7 +34,6 @@ pub(crate) struct Enabled {
 #[derive(Debug)]
 pub(crate) struct Selected {
     pub(crate) mailbox: MailboxId,
-    pub(crate) uid_validity: UidValidity,
     pub(crate) access: Access,
     pub(crate) view: View,
     /// The search result variable `$` (RFC 5182): UIDs, of which those that still exist count.
@@ -133,6 +132,7 @@ impl Session {
         reply: Reply,
     ) -> Result<(), Close> {
         self.server.metrics.command(command, reply.condition.name());
+        tracing::debug!(command, result = reply.condition.name(), text = %reply.text, "command");
         self.catch_up(expunges).await?;
         self.wire.complete(tag, reply);
         self.wire.flush().await

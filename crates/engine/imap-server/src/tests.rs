@@ -5,6 +5,7 @@
 //! the following `C:` lines.
 
 mod append;
+mod concurrent;
 mod connection;
 mod fetch;
 mod list;

@@ -15,10 +15,10 @@ use mailstead_message::{Fields, Section as Place, Structure};
 use mailstead_store::{Account, Detail, Error, MailboxId, MessageRow, Read, Result, StoredMessage, Uid, UidSet};
 
 use super::binary::{Coding, Decoding};
-use crate::reply::{self, Reply};
 
-/// Rows read in one snapshot.
-const BATCH: usize = 500;
+/// Rows read in one snapshot; fewer when each comes with its structure, which may be large.
+const ROWS: usize = 1000;
+const CONTENTS: usize = 100;
 /// Octets held in memory for one batch, after which it ends.
 const BATCH_OCTETS: usize = 1024 * 1024;
 /// A piece of at most this size is held; a larger one is streamed in pieces of this size.
@@ -42,8 +42,17 @@ pub(super) struct Loaded {
     /// One for each attribute wanted.
     pub(super) values: Vec<Value>,
     /// Why one of them failed.
-    pub(super) problem: Option<Reply>,
+    pub(super) problem: Option<Problem>,
     held: usize,
+}
+
+/// Why an item is left out of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// RFC 3516 §4.3: UNKNOWN-CTE.
+    UnknownEncoding,
+    /// The store cannot give it.
+    Unreadable,
 }
 
 /// What an attribute amounts to.
@@ -80,14 +89,20 @@ impl Loaded {
     pub(super) fn structure(&self) -> Option<&Structure> {
         self.text.as_ref().map(|text| text.structure())
     }
+
+    /// Whether something else is shown than what was stored.
+    pub(super) fn is_downgraded(&self) -> bool {
+        self.text.as_ref().is_some_and(|text| text.surrogate.is_some())
+    }
 }
 
 /// Reads the first messages of a set, as many as make a batch.
 pub(super) fn load(read: &Read<'_>, mailbox: MailboxId, set: &UidSet, wanted: &Wanted) -> Result<Vec<Loaded>> {
     let mut batch = Vec::new();
     let mut held = 0;
-    for row in read.messages(mailbox, set, wanted.detail, BATCH)? {
-        let loaded = load_message(read, row, wanted)?;
+    let limit = if wanted.detail == Detail::Row { ROWS } else { CONTENTS };
+    for row in read.messages(mailbox, set, wanted.detail, limit)? {
+        let loaded = load_message(read, &row, wanted)?;
         held += loaded.held;
         batch.push(loaded);
         if held > BATCH_OCTETS {
@@ -97,7 +112,7 @@ pub(super) fn load(read: &Read<'_>, mailbox: MailboxId, set: &UidSet, wanted: &W
     Ok(batch)
 }
 
-fn load_message(read: &Read<'_>, row: MessageRow, wanted: &Wanted) -> Result<Loaded> {
+fn load_message(read: &Read<'_>, row: &MessageRow, wanted: &Wanted) -> Result<Loaded> {
     let mut loaded = Loaded {
         uid: row.state.uid,
         received_at: row.received_at,
@@ -107,15 +122,15 @@ fn load_message(read: &Read<'_>, row: MessageRow, wanted: &Wanted) -> Result<Loa
         held: 0,
     };
     if wanted.detail == Detail::Content {
-        match Text::open(read, &row, wanted) {
+        match Text::open(read, row, wanted) {
             Ok(text) => loaded.text = Some(Arc::new(text)),
             // One damaged message must not make its neighbours unreadable.
-            Err(Error::Corrupt(_) | Error::Io { .. } | Error::NoMessage) => loaded.problem = Some(reply::UNREADABLE),
+            Err(Error::Corrupt(_) | Error::Io { .. } | Error::NoMessage) => loaded.problem = Some(Problem::Unreadable),
             Err(error) => return Err(error),
         }
     }
     for attribute in wanted.attributes.iter() {
-        let value = value(attribute, &row, loaded.text.as_ref());
+        let value = value(attribute, row, loaded.text.as_ref());
         loaded.values.push(value.unwrap_or_else(|problem| {
             loaded.problem = Some(problem);
             Value::Failed
@@ -127,9 +142,9 @@ fn load_message(read: &Read<'_>, row: MessageRow, wanted: &Wanted) -> Result<Loa
     Ok(loaded)
 }
 
-fn value(attribute: &FetchAttribute, row: &MessageRow, text: Option<&Arc<Text>>) -> Result<Value, Reply> {
+fn value(attribute: &FetchAttribute, row: &MessageRow, text: Option<&Arc<Text>>) -> Result<Value, Problem> {
     use FetchAttribute as A;
-    let text = || text.ok_or(reply::UNREADABLE);
+    let text = || text.ok_or(Problem::Unreadable);
     let section =
         |part: &[u32], place, partial| text().and_then(|text| Ok(Value::Octets(text.section(part, place, partial)?)));
     match attribute {
@@ -153,7 +168,7 @@ fn value(attribute: &FetchAttribute, row: &MessageRow, text: Option<&Arc<Text>>)
         },
         A::Binary { part, partial, .. } => Ok(Value::Octets(text()?.decoded(part, *partial)?)),
         A::BinarySize { part } => Ok(Value::Size(text()?.decoded_size(part)?)),
-        _ => Err(reply::UNREADABLE),
+        _ => Err(Problem::Unreadable),
     }
 }
 
@@ -196,11 +211,11 @@ impl Text {
         in_memory.then(|| self.read(range))
     }
 
-    fn section(self: &Arc<Self>, part: &[u32], place: Place, partial: Option<Partial>) -> Result<Chunk, Reply> {
+    fn section(self: &Arc<Self>, part: &[u32], place: Place, partial: Option<Partial>) -> Result<Chunk, Problem> {
         let Some(range) = self.structure().section(part, place) else { return Ok(Chunk::Nil) };
         let range = within(range, partial);
         if range.end - range.start <= PIECE {
-            return Ok(Chunk::Held(self.read(range).map_err(unreadable)?));
+            return Ok(Chunk::Held(self.read(range)?));
         }
         Ok(Chunk::Large(Large {
             size: range.end - range.start,
@@ -212,9 +227,9 @@ impl Text {
     }
 
     /// HEADER.FIELDS and HEADER.FIELDS.NOT: the fields as they stand, then the empty line if the header has one.
-    fn fields(&self, part: &[u32], names: &[String], keep: bool, partial: Option<Partial>) -> Result<Chunk, Reply> {
+    fn fields(&self, part: &[u32], names: &[String], keep: bool, partial: Option<Partial>) -> Result<Chunk, Problem> {
         let Some(range) = self.structure().section(part, Place::Header) else { return Ok(Chunk::Nil) };
-        let header = self.read(range).map_err(unreadable)?;
+        let header = self.read(range)?;
         let mut subset = Vec::new();
         let mut end = 0;
         for field in Fields::new(&header) {
@@ -231,7 +246,7 @@ impl Text {
     }
 
     /// Where a part's content lies, and how it is encoded. The message as a whole is not.
-    fn coding(&self, part: &[u32], partial: Option<Partial>) -> Result<Option<(Range<u64>, Coding)>, Reply> {
+    fn coding(&self, part: &[u32], partial: Option<Partial>) -> Result<Option<(Range<u64>, Coding)>, Problem> {
         let window = partial.map(|partial| (partial.offset, partial.count));
         let structure = self.structure();
         if part.is_empty() {
@@ -242,7 +257,7 @@ impl Text {
         }
         let Some(found) = structure.part(part) else { return Ok(None) };
         match found.transfer_encoding() {
-            TransferEncoding::Unknown => Err(reply::UNKNOWN_CTE),
+            TransferEncoding::Unknown => Err(Problem::UnknownEncoding),
             encoding => {
                 Ok(Some((found.body.clone(), Coding { encoding, is_text: found.content_type.kind == "text", window })))
             }
@@ -250,7 +265,7 @@ impl Text {
     }
 
     /// BINARY: content with its transfer encoding undone.
-    fn decoded(self: &Arc<Self>, part: &[u32], partial: Option<Partial>) -> Result<Chunk, Reply> {
+    fn decoded(self: &Arc<Self>, part: &[u32], partial: Option<Partial>) -> Result<Chunk, Problem> {
         let Some((range, coding)) = self.coding(part, partial)? else { return Ok(Chunk::Nil) };
         let mut held = Vec::new();
         let (mut size, mut has_nul) = (0, false);
@@ -267,19 +282,19 @@ impl Text {
         Ok(Chunk::Large(Large { size, has_nul, text: Arc::clone(self), range, coding: Some(coding) }))
     }
 
-    fn decoded_size(&self, part: &[u32]) -> Result<u64, Reply> {
+    fn decoded_size(&self, part: &[u32]) -> Result<u64, Problem> {
         let Some((range, coding)) = self.coding(part, None)? else { return Ok(0) };
         let mut size = 0;
         self.decode(range, coding, &mut |piece| size += piece.len() as u64)?;
         Ok(size)
     }
 
-    fn decode(&self, range: Range<u64>, coding: Coding, sink: &mut dyn FnMut(&[u8])) -> Result<(), Reply> {
+    fn decode(&self, range: Range<u64>, coding: Coding, sink: &mut dyn FnMut(&[u8])) -> Result<(), Problem> {
         let mut decoding = coding.start();
         let mut at = range.start;
         while at < range.end && !decoding.is_done() {
             let end = range.end.min(at + PIECE);
-            sink(decoding.piece(&self.read(at..end).map_err(unreadable)?));
+            sink(decoding.piece(&self.read(at..end)?));
             at = end;
         }
         sink(decoding.finish());
@@ -294,9 +309,11 @@ fn within(range: Range<u64>, partial: Option<Partial>) -> Range<u64> {
     start..start.saturating_add(count).min(range.end)
 }
 
-fn unreadable(error: Error) -> Reply {
-    tracing::error!(%error, "cannot read a message");
-    reply::UNREADABLE
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        tracing::error!(%error, "cannot read a message");
+        Problem::Unreadable
+    }
 }
 
 /// A stored message as what the surrogate is made from.
