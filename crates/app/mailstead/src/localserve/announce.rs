@@ -186,9 +186,9 @@ mod tests {
     use super::*;
 
     fn announcement(root: &str) -> Announcement {
-        let roles = Role::ALL.iter().zip(1..);
-        let service = |((_, role), port)| Service { role: *role, address: SocketAddr::from(([127, 0, 0, 1], port)) };
-        Announcement { services: roles.map(service).collect(), root: root.into(), password: Some("mailstead") }
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let services = (1..).zip(Role::ALL).map(|(port, (_, role))| Service { role, address: at(port) }).collect();
+        Announcement { services, root: root.into(), password: Some("mailstead") }
     }
 
     #[test]

@@ -98,8 +98,8 @@ pub(crate) fn describe(role: Role) -> &'static str {
         Role::Submissions => "Submission, TLS",
         Role::Imap => "IMAP, STARTTLS",
         Role::Imaps => "IMAP, TLS",
-        Role::Http => "HTTP, this page",
-        Role::Https => "HTTPS, this page",
+        Role::Http => "HTTP, status page",
+        Role::Https => "HTTPS, status page",
         Role::Metrics => "Prometheus metrics at /metrics",
     }
 }
