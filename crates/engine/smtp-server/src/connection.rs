@@ -23,10 +23,7 @@ use crate::reply;
 use crate::server::Server;
 use crate::settings::{CleartextLogin, Endpoint, Security};
 use crate::submission::SubmissionHeader;
-use crate::wire::{Pace, Wire};
-
-/// Reply codes are counted, and rejected senders served slowly, from here on.
-const SLOW_AFTER_REJECTION: u16 = 500;
+use crate::wire::Wire;
 
 pub(crate) struct Connection {
     pub(crate) server: Arc<Server>,
@@ -201,9 +198,6 @@ impl Connection {
             Event::Message(piece) => self.message_piece(&piece).await,
             Event::EndOfMessage(received) => {
                 let reply = self.end_of_message(received).await;
-                if reply.code >= SLOW_AFTER_REJECTION && self.endpoint.role == Role::Transfer {
-                    self.wire.pace = Pace::Slow;
-                }
                 self.answer(reply);
             }
             Event::MessageRefused(refusal) => {

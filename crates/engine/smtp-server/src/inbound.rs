@@ -129,7 +129,7 @@ impl Server {
                     tracing::info!(from = %arrival.sender, %account, size = arrival.staged.size(), recipients = recipients.len(), "delivered");
                 }
                 Err(error) => {
-                    failures.extend(recipients.into_iter().map(|recipient| (recipient, reply::store_error(&error))))
+                    failures.extend(recipients.into_iter().map(|recipient| (recipient, reply::store_error(&error))));
                 }
             }
         }

@@ -70,7 +70,7 @@ impl Reception {
         let header = match self.head {
             Head::Staged(header) | Head::Collecting(header) => header,
         };
-        let staged = self.stage.finish().await.map_err(refuse)?;
+        let staged = self.stage.finish().await.map_err(|error| refuse(&error))?;
         Ok((staged, header))
     }
 
@@ -87,13 +87,13 @@ impl Reception {
     }
 
     async fn stage(&mut self, octets: &[u8]) -> Result<(), Reply> {
-        self.stage.write(octets).await.map_err(refuse)
+        self.stage.write(octets).await.map_err(|error| refuse(&error))
     }
 }
 
-fn refuse(error: mailstead_store::Error) -> Reply {
+fn refuse(error: &mailstead_store::Error) -> Reply {
     tracing::warn!(%error, "message not staged");
-    reply::store_error(&error)
+    reply::store_error(error)
 }
 
 /// Where the header ends, its empty line included. `from` may be given where earlier octets were searched.

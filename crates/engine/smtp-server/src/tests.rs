@@ -19,7 +19,7 @@ use mailstead_net::{Admission, Connection, ConnectionId, Refusal, Stream};
 use mailstead_queue::OutgoingTls;
 use mailstead_runtime::{Clock, Deadline, Shutdown, Supervisor};
 use mailstead_smtp::server::Role;
-use mailstead_store::{Account, Detail, NewAccount, Options, Store, UidSet, WeakVerifiers};
+use mailstead_store::{Account, Depth, Detail, NewAccount, Options, Orphans, Store, UidSet, WeakVerifiers};
 use mailstead_testkit::{Certificates, MemoryDialer, PausedClock, SeededRandom, Zones, duplex};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -45,12 +45,15 @@ const CONFIG: &str = r#"
     addresses = ["joe@example.org"]
     [accounts.poor]
     addresses = ["poor@example.org"]
+    [accounts.unborn]
+    addresses = ["unborn@example.org"]
     [accounts.off]
     addresses = ["off@example.org"]
     login-disabled = "ask the desk"
     "#;
 
-/// A server with four accounts (`poor` has no room, `off` may not log in) and some senders in the DNS.
+/// A server with some accounts (`poor` has no room, `off` may not log in, `unborn` is configured but not in the store)
+/// and some senders in the DNS.
 struct Scene {
     server: Arc<Server>,
     store: Store,
@@ -79,8 +82,10 @@ impl Setting {
             .with("null.example", mx("."))
             .with("address.example", Record::A([192, 0, 2, 7].into()))
             .with("text.example", Record::Mx(Mx { preference: 1, exchange: Target::Unusable("1.2.3.4".into()) }))
-            .failing("slow.example", RecordType::Mx, LookupErrorKind::Timeout)
             .with("slow.example", mx("mx.client.example"));
+        let slow = [RecordType::Mx, RecordType::A, RecordType::Aaaa];
+        let zones =
+            slow.into_iter().fold(zones, |zones, slow| zones.failing("slow.example", slow, LookupErrorKind::Timeout));
         let settings = Settings::new(Domain::parse(HOST).unwrap());
         Setting { config: CONFIG.to_owned(), settings, zones, store: |_| {}, passwords: &[] }
     }
@@ -206,8 +211,15 @@ impl Scene {
         self.store.account(name).await.unwrap().unwrap()
     }
 
+    /// Whoever looks at the store looks at all of it.
+    async fn check_store(&self) {
+        let report = self.store.check(Depth::Contents, Orphans::Report).await.unwrap();
+        assert!(report.is_clean(), "{report:?}");
+    }
+
     /// The messages in an account's Inbox, whole.
     async fn inbox(&self, account: &str) -> Vec<String> {
+        self.check_store().await;
         let account = self.account(account).await;
         let rows = account
             .read(|read| {
@@ -232,6 +244,7 @@ impl Scene {
 
     /// What is queued: recipient, reverse-path, and the message.
     async fn queued(&self) -> Vec<Queued> {
+        self.check_store().await;
         let mut queued = Vec::new();
         for row in self.store.queue().list(None, 1000).await.unwrap() {
             let reader = self.store.queue().open(row.id).await.unwrap().unwrap();
