@@ -22,14 +22,14 @@ impl Encoder {
 
     /// `quoted = DQUOTE *QUOTED-CHAR DQUOTE`
     fn quoted(&mut self, text: &str) {
-        self.put('"');
-        for c in text.chars() {
-            if matches!(c, '"' | '\\') {
-                self.put('\\');
+        self.out.push(b'"');
+        for octet in text.bytes() {
+            if matches!(octet, b'"' | b'\\') {
+                self.out.push(b'\\');
             }
-            self.put(c);
+            self.out.push(octet);
         }
-        self.put('"');
+        self.out.push(b'"');
     }
 
     /// `astring = 1*ASTRING-CHAR / string`. What a client could read as NIL is quoted.

@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use memchr::memchr;
 
 use crate::command::{Append, AppendForm, Request, Tag};
@@ -165,13 +167,19 @@ struct Message {
     nul: bool,
 }
 
-/// Octets fed and not yet consumed.
-#[derive(Debug, Default)]
+/// Octets fed and not yet consumed. They may hold a password, so that debug output has none of them.
+#[derive(Default)]
 struct Input {
     octets: Vec<u8>,
     /// How many of them have been consumed: they are only removed when more are fed, so that many small commands in one
     /// read do not each move the rest.
     consumed: usize,
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} octets", self.unread().len())
+    }
 }
 
 impl Input {
