@@ -1,4 +1,7 @@
 //! mutt in batch mode: sending a message with an attachment, and reading the mailbox.
+//!
+//! Debian's mutt tries SCRAM-SHA-256-PLUS wherever it is offered and cannot bind a TLS 1.3 channel, so it is told which
+//! mechanisms to use.
 
 use std::process::Command;
 
@@ -13,9 +16,9 @@ impl Mutt {
         let home = tempfile::tempdir().expect("a home");
         let config = format!(
             "set folder=imaps://localhost:{}/\nset spoolfile=+INBOX\nset imap_user={USER}\nset imap_pass={PASSWORD}\n\
-             set smtp_url=smtps://{}@localhost:{}/\nset smtp_pass={PASSWORD}\nset ssl_usesystemcerts=no\n\
+             set smtp_url=smtps://{}@localhost:{}/\nset smtp_pass={PASSWORD}\n\
              set certificate_file={}\nset from={USER}\nset use_from=yes\nset copy=yes\nset record=+Sent\n\
-             set sleep_time=0\nset ssl_verify_host=yes\nset header_cache=\n",
+             set sleep_time=0\nset smtp_authenticators=\"scram-sha-256:plain\"\nset imap_authenticators=\"scram-sha-256:plain\"\nset ssl_verify_host=yes\nset header_cache=\n",
             server.port("imaps"),
             USER.replace('@', "%40"),
             server.port("submissions"),

@@ -83,12 +83,8 @@ fn carries_eight_bit_text_octet_for_octet() {
 #[test]
 fn accepts_an_internationalised_address() {
     let server = Server::start();
-    let mut command = Command::new("swaks");
-    command.args(["--server", "127.0.0.1", "--port", &server.port("smtp").to_string()]);
-    // swaks knows no SMTPUTF8 of its own: the parameter is part of what it is told to send.
-    command.args(["--from", "sender@example.org", "--to", "δοκιμή@παράδειγμα.δοκιμή"]);
-    let refused = run(&mut command);
-    assert!(refused.text().contains("550 5.6.7") || refused.text().contains("553 5.6.7"), "{}", refused.text());
+    // swaks sends such an address without announcing it, as much software does: that is tolerated.
+    run(swaks(&server, "smtp").args(["--to", "δοκιμή@παράδειγμα.δοκιμή"])).success();
 
     let mut smtp = server.smtp("smtp");
     assert!(smtp.hello().contains("SMTPUTF8"));
@@ -99,12 +95,12 @@ fn accepts_an_internationalised_address() {
     assert!(smtp.reply().expect("a reply").starts_with("250"));
     let mut imap = server.imap();
     imap.ok("SELECT INBOX");
-    let downgraded = imap.ok("FETCH 1 (ENVELOPE BODY.PEEK[HEADER])").join("\n");
+    let downgraded = imap.ok("FETCH 2 (ENVELOPE BODY.PEEK[HEADER])").join("\n");
     assert!(downgraded.is_ascii(), "a session that has not enabled UTF8 sees ASCII: {downgraded}");
     let mut imap = server.imap();
     imap.ok("ENABLE UTF8=ACCEPT");
     imap.ok("SELECT INBOX");
-    let envelope = imap.ok("FETCH 1 (ENVELOPE)").join("\n");
+    let envelope = imap.ok("FETCH 2 (ENVELOPE)").join("\n");
     assert!(envelope.contains("ζεύς"), "{envelope}");
     server.check();
 }
