@@ -15,7 +15,7 @@ use crate::sql::{Row, Value, params};
 use crate::stage::Staged;
 use crate::store::Store;
 use crate::threads::Newcomer;
-use crate::transaction::{Read, Write};
+use crate::transaction::{Indexing, Read, Write};
 
 /// Rows read at a time where all of a mailbox may be meant.
 const BATCH: usize = 500;
@@ -455,7 +455,8 @@ impl Write<'_> {
                 &content.threading().base_subject,
             ],
         )?;
-        self.index_message(id, content.terms(), &Terms::of_prefix(&message.prefix))
+        self.index(Indexing::Add { id, content: content.clone(), prefix: Terms::of_prefix(&message.prefix) });
+        Ok(())
     }
 
     /// Stores a message unless this delivery was done before.
@@ -568,7 +569,8 @@ impl Write<'_> {
                     params![write.account_id(), original, copy],
                 )?;
             }
-            write.index_copy(original, copy)
+            write.index(Indexing::Copy { original, copy });
+            Ok(())
         })
     }
 
@@ -666,7 +668,7 @@ impl Write<'_> {
             self.sql()
                 .execute(&format!("delete from {table} where account_id = $1 and id = $2"), params![account, id])?;
         }
-        self.unindex_message(id)?;
+        self.index(Indexing::Remove { id });
         self.leave_thread(id, row.thread)?;
         self.release_blob(row.blob)?;
         self.use_octets(-row.size.cast_signed())

@@ -10,8 +10,10 @@ use std::ops::Deref;
 use jiff::Timestamp;
 
 use crate::blobs::BlobStore;
+use crate::content::Content;
 use crate::error::{Error, Result};
-use crate::ids::{AccountId, ModSeq, UidValidity};
+use crate::ids::{AccountId, MessageId, ModSeq, UidValidity};
+use crate::search::Terms;
 use crate::sql::{Connection, params};
 
 /// A consistent view of an account, within `Account::read` or `Account::write`.
@@ -115,6 +117,17 @@ pub(crate) struct Effects {
     pub(crate) removed: Vec<String>,
 }
 
+/// A change of the search index that waits for the end of its group.
+///
+/// FTS5 writes out what it has in memory at every savepoint. Were the index changed within the closures'
+/// savepoints, each message would become a segment of its own, to be merged at a great cost; so the changes
+/// of all closures that succeed are made together, in their order, just before the commit.
+pub(crate) enum Indexing {
+    Add { id: MessageId, content: Content, prefix: Terms },
+    Copy { original: MessageId, copy: MessageId },
+    Remove { id: MessageId },
+}
+
 /// A transaction that changes an account, within `Account::write`.
 pub struct Write<'c> {
     read: Read<'c>,
@@ -124,6 +137,7 @@ pub struct Write<'c> {
     /// Whether the closure that now runs has its modseq already.
     modseq_taken: bool,
     effects: Effects,
+    indexing: Vec<Indexing>,
 }
 
 impl fmt::Debug for Write<'_> {
@@ -144,19 +158,25 @@ impl<'c> Deref for Write<'c> {
 pub(crate) struct Mark {
     state: State,
     effects: (usize, usize),
+    indexing: usize,
 }
 
 impl<'c> Write<'c> {
     /// At the beginning of a group's transaction.
     pub(crate) fn begin(read: Read<'c>, now: Timestamp) -> Result<Self> {
         let state = State::load(&read)?;
-        Ok(Write { read, now, stored: state.clone(), state, modseq_taken: false, effects: Effects::default() })
+        let (effects, indexing) = (Effects::default(), Vec::new());
+        Ok(Write { read, now, stored: state.clone(), state, modseq_taken: false, effects, indexing })
     }
 
     /// Before a closure of the group.
     pub(crate) fn mark(&mut self) -> Mark {
         self.modseq_taken = false;
-        Mark { state: self.state.clone(), effects: (self.effects.added.len(), self.effects.removed.len()) }
+        Mark {
+            state: self.state.clone(),
+            effects: (self.effects.added.len(), self.effects.removed.len()),
+            indexing: self.indexing.len(),
+        }
     }
 
     /// After a closure failed and its savepoint was rolled back.
@@ -164,10 +184,18 @@ impl<'c> Write<'c> {
         self.state = mark.state;
         self.effects.added.truncate(mark.effects.0);
         self.effects.removed.truncate(mark.effects.1);
+        self.indexing.truncate(mark.indexing);
     }
 
-    /// At the end of the group: writes the counters, gives the effects and, if anything changed, the modseq.
-    pub(crate) fn end(self) -> Result<(Effects, Option<ModSeq>)> {
+    /// At the end of the group: writes the index and the counters, gives the effects and, if anything changed, the modseq.
+    pub(crate) fn end(mut self) -> Result<(Effects, Option<ModSeq>)> {
+        for change in std::mem::take(&mut self.indexing) {
+            match change {
+                Indexing::Add { id, content, prefix } => self.index_message(id, content.terms(), &prefix)?,
+                Indexing::Copy { original, copy } => self.index_copy(original, copy)?,
+                Indexing::Remove { id } => self.unindex_message(id)?,
+            }
+        }
         if self.state != self.stored {
             self.state.store(&self.read)?;
         }
@@ -238,6 +266,11 @@ impl<'c> Write<'c> {
         }
         self.state.used = used;
         Ok(())
+    }
+
+    /// Changes the index at the end of the group.
+    pub(crate) fn index(&mut self, change: Indexing) {
+        self.indexing.push(change);
     }
 
     pub(crate) fn added_file(&mut self, name: &str) {
