@@ -65,11 +65,11 @@ fn synchronises_both_ways() {
         let has = |file: &&PathBuf| std::fs::read_to_string(file).expect("a message").contains(text);
         files.iter().find(has).unwrap_or_else(|| panic!("{text} was synchronised")).clone()
     };
-    let flagged = find("Subject: number 3\n");
+    let (flagged, deleted) = (find("Subject: number 3\n"), find("Subject: number 7\n"));
     let name = flagged.file_name().and_then(|name| name.to_str()).expect("a name");
     let base = name.split(":2,").next().expect("a base name");
     std::fs::rename(&flagged, mirror.inbox().join(format!("cur/{base}:2,FS"))).expect("rename");
-    std::fs::remove_file(find("Subject: number 7\n")).expect("remove");
+    std::fs::remove_file(deleted).expect("remove");
     std::fs::write(
         mirror.inbox().join("new/1000000000.M1P1.here"),
         "From: <you@localhost>\nSubject: written here\nMessage-ID: <here@localhost>\n\nlocal\n",
