@@ -150,7 +150,15 @@ pub(crate) enum AccountCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum StoreCommand {
     /// Verify counts, sizes, change numbers, threads, index and bodies of all accounts.
-    Check(Place),
+    ///
+    /// Reads every message. Files that a crash left behind and that belong to nothing are named, and are no error.
+    Check {
+        /// Remove the files that belong to nothing.
+        #[arg(long)]
+        remove_orphans: bool,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 fn log_level(text: &str) -> Result<LogLevel, String> {

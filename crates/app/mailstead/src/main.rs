@@ -24,6 +24,7 @@ use clap::Parser as _;
 
 use cli::{Cli, Command};
 use failure::Failure;
+use operations::{Orphaned, Request};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -53,10 +54,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
         match cli.command {
             Command::Localserve(options) => localserve::run(options).await,
             Command::Serve(options) => serve::run(options).await,
-            Command::Stop(place) => control::run(&place, operations::Request::Stop).await,
+            Command::Stop(place) => control::run(&place, Request::Stop).await,
             Command::Account(command) => control::account(command).await,
-            Command::Store(cli::StoreCommand::Check(place)) => {
-                control::run(&place, operations::Request::StoreCheck).await
+            Command::Store(cli::StoreCommand::Check { remove_orphans, place }) => {
+                let orphans = if remove_orphans { Orphaned::Remove } else { Orphaned::Keep };
+                control::run(&place, Request::StoreCheck { orphans }).await
             }
             Command::Version => cli::print(&format!("mailstead {}", env!("CARGO_PKG_VERSION"))),
         }

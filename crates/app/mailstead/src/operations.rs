@@ -7,7 +7,7 @@ use std::path::Path;
 
 use mailstead_config::{AccountName, ConfigWatch, edit};
 use mailstead_names::{Address, Secret};
-use mailstead_store::{Account, NewAccount, Store, WeakVerifiers};
+use mailstead_store::{Account, Depth, NewAccount, Orphans, Store, WeakVerifiers};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -29,7 +29,17 @@ pub(crate) enum Request {
     /// No account any more.
     AccountRemove { name: String },
     /// Verify the store.
-    StoreCheck,
+    StoreCheck { orphans: Orphaned },
+}
+
+/// What is to happen to files in the store that belong to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Orphaned {
+    /// They are named.
+    Keep,
+    /// They are removed.
+    Remove,
 }
 
 /// A password on its way through the control socket. Never shown by `Debug`.
@@ -80,7 +90,7 @@ impl Site<'_> {
             Request::AccountAdd { name, addresses, password } => self.add(&name, &addresses, &password.secret()).await,
             Request::AccountPassword { account, password } => self.set_password(&account, &password.secret()).await,
             Request::AccountRemove { name } => self.remove(&name).await,
-            Request::StoreCheck => self.check().await,
+            Request::StoreCheck { orphans } => self.check(orphans).await,
         }
     }
 
@@ -160,8 +170,13 @@ impl Site<'_> {
         Ok(format!("account {name} and all its mail removed"))
     }
 
-    async fn check(self) -> Result<String, Failure> {
-        Ok("TEMPORARY".to_owned())
+    async fn check(self, orphans: Orphaned) -> Result<String, Failure> {
+        let orphans = match orphans {
+            Orphaned::Keep => Orphans::Report,
+            Orphaned::Remove => Orphans::Remove,
+        };
+        let report = self.store.check(Depth::Contents, orphans).await?;
+        if report.is_clean() { Ok(report.to_string()) } else { Err(Failure::new(report.to_string())) }
     }
 
     fn source(self) -> Result<String, Failure> {
