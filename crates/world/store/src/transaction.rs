@@ -121,7 +121,8 @@ pub(crate) struct Effects {
 ///
 /// FTS5 writes out what it has in memory at every savepoint. Were the index changed within the closures'
 /// savepoints, each message would become a segment of its own, to be merged at a great cost; so the changes
-/// of all closures that succeed are made together, in their order, just before the commit.
+/// of all closures that succeed are made together, in their order, just before the commit. A closure that
+/// searches does not find what it stored itself.
 pub(crate) enum Indexing {
     Add { id: MessageId, content: Content, prefix: Terms },
     Copy { original: MessageId, copy: MessageId },
@@ -189,13 +190,8 @@ impl<'c> Write<'c> {
 
     /// At the end of the group: writes the index and the counters, gives the effects and, if anything changed, the modseq.
     pub(crate) fn end(mut self) -> Result<(Effects, Option<ModSeq>)> {
-        for change in std::mem::take(&mut self.indexing) {
-            match change {
-                Indexing::Add { id, content, prefix } => self.index_message(id, content.terms(), &prefix)?,
-                Indexing::Copy { original, copy } => self.index_copy(original, copy)?,
-                Indexing::Remove { id } => self.unindex_message(id)?,
-            }
-        }
+        let indexing = std::mem::take(&mut self.indexing);
+        self.apply_indexing(&indexing)?;
         if self.state != self.stored {
             self.state.store(&self.read)?;
         }

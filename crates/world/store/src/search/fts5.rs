@@ -5,15 +5,15 @@
 //! non-ASCII character for part of a word, so it splits our lists at our spaces and nowhere else.
 //! `search_vocabulary` has the terms, and `search_grams` maps their three-character pieces to them, which
 //! is how the terms that contain a fragment are found; `fts5vocab` would have to walk all postings.
-//! Every statement that FTS5 takes part in makes it write out what it has collected, so a message is added
-//! in as few statements as possible. The file belongs to one account, so the account number is not repeated here.
+//! Every statement that FTS5 takes part in makes it write out what it has collected, so all messages of a
+//! group are added in three statements. The file belongs to one account, so the account number is not repeated here.
 
 use std::collections::HashSet;
 
 use mailstead_message::text::Place;
 
 use super::tokens::{GRAM_CHARS, grams};
-use super::{Fielded, PLACES, TextField, WordIndex, json, number};
+use super::{Document, Fielded, PLACES, TextField, WordIndex, json, number};
 use crate::error::Result;
 use crate::ids::AccountId;
 use crate::sql::{Connection, params};
@@ -41,15 +41,15 @@ impl WordIndex for Fts5 {
             (grams, content = '', detail = none, columnsize = 0, tokenize = 'ascii');"
     }
 
-    fn add(&self, sql: &dyn Connection, _: AccountId, document: i64, fields: &Fielded<'_>) -> Result<()> {
-        let texts: Vec<(i64, String)> = fields
-            .iter()
-            .filter(|(_, terms)| !terms.is_empty())
-            .map(|(place, terms)| (row_of(document, *place), terms.join(" ")))
+    fn add(&self, sql: &dyn Connection, _: AccountId, documents: &[Document<'_>]) -> Result<()> {
+        let fields = || documents.iter().flat_map(|(document, fields)| fields.iter().map(|field| (*document, field)));
+        let texts: Vec<(i64, String)> = fields()
+            .filter(|(_, (_, terms))| !terms.is_empty())
+            .map(|(document, (place, terms))| (row_of(document, *place), terms.join(" ")))
             .collect();
         let pairs = "select value ->> 0, value ->> 1 from json_each($1)";
         sql.execute(&format!("insert into search_index (rowid, terms) {pairs}"), params![&json(&texts)?])?;
-        let mut terms: Vec<&str> = fields.iter().flat_map(|(_, terms)| terms).copied().collect();
+        let mut terms: Vec<&str> = fields().flat_map(|(_, (_, terms))| terms).copied().collect();
         terms.sort_unstable();
         terms.dedup();
         let new: Vec<(i64, String)> = sql.rows(

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use mailstead_message::text::Place;
 
 use super::tokens::GRAM_CHARS;
-use super::{Fielded, TextField, WordIndex, json, number};
+use super::{Document, Fielded, TextField, WordIndex, json, number};
 use crate::error::Result;
 use crate::ids::AccountId;
 use crate::sql::{Connection, params};
@@ -35,8 +35,9 @@ impl WordIndex for Gin {
          create index search_vocabulary_grams on search_vocabulary using gin (grams);"
     }
 
-    fn add(&self, sql: &dyn Connection, account: AccountId, document: i64, fields: &Fielded<'_>) -> Result<()> {
-        for (place, terms) in fields.iter().filter(|(_, terms)| !terms.is_empty()) {
+    fn add(&self, sql: &dyn Connection, account: AccountId, documents: &[Document<'_>]) -> Result<()> {
+        let fields = documents.iter().flat_map(|(document, fields)| fields.iter().map(|field| (*document, field)));
+        for (document, (place, terms)) in fields.filter(|(_, (_, terms))| !terms.is_empty()) {
             let terms = json(terms)?;
             sql.execute(
                 "insert into search_index (account_id, document_id, field, terms) values ($1, $2, $3, array(

@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::ids::{AccountId, MailboxId, MessageId, Uid, UidSet};
 use crate::messages::{Detail, StoredMessage};
 use crate::sql::{Connection, Dialect, json_list, params};
-use crate::transaction::{Read, Write};
+use crate::transaction::{Indexing, Read, Write};
 
 pub use fold::fold;
 
@@ -66,13 +66,19 @@ impl TextField {
 /// The terms of a document, for each of its fields.
 type Fielded<'t> = [(Place, Vec<&'t str>); 2];
 
+/// A document that is to be indexed.
+type Document<'t> = (i64, Fielded<'t>);
+
+/// Terms in one statement; bounds its memory when a group has many large messages.
+const TERMS_TOGETHER: usize = 50_000;
+
 /// The index of terms, one implementation for each engine.
 trait WordIndex {
     /// Its tables.
     fn tables(&self) -> &'static str;
 
-    /// Adds a new document, given the sorted terms of its two fields.
-    fn add(&self, sql: &dyn Connection, account: AccountId, document: i64, fields: &Fielded<'_>) -> Result<()>;
+    /// Adds new documents, given the sorted terms of their two fields.
+    fn add(&self, sql: &dyn Connection, account: AccountId, documents: &[Document<'_>]) -> Result<()>;
 
     /// Removes a document.
     fn remove(&self, sql: &dyn Connection, account: AccountId, document: i64) -> Result<()>;
@@ -188,12 +194,44 @@ fn sorted(tokenizer: Tokenizer) -> (Vec<String>, bool) {
 }
 
 impl Write<'_> {
-    /// Indexes a new message by the terms of its body and of the prefix put in front of it.
-    pub(crate) fn index_message(&mut self, id: MessageId, terms: &Terms, prefix: &Terms) -> Result<()> {
+    /// Makes the changes of a group, in their order. New documents are added together: FTS5 writes out what
+    /// it has collected at every statement, and one segment for many messages needs no merging.
+    pub(crate) fn apply_indexing(&mut self, changes: &[Indexing]) -> Result<()> {
+        let (mut documents, mut terms) = (Vec::new(), 0);
+        for change in changes {
+            match change {
+                Indexing::Add { id, content, prefix } => {
+                    let fields = content.terms().with(prefix);
+                    terms += fields.iter().map(|(_, terms)| terms.len()).sum::<usize>();
+                    documents.push((id.0, fields));
+                    self.note_document(*id, content.terms().partial || prefix.partial)?;
+                    if terms >= TERMS_TOGETHER {
+                        self.add_documents(&mut documents)?;
+                        terms = 0;
+                    }
+                }
+                Indexing::Copy { original, copy } => self.index_copy(*original, *copy)?,
+                Indexing::Remove { id } => {
+                    self.add_documents(&mut documents)?;
+                    self.unindex_message(*id)?;
+                }
+            }
+        }
+        self.add_documents(&mut documents)
+    }
+
+    fn add_documents(&mut self, documents: &mut Vec<Document<'_>>) -> Result<()> {
+        let documents = std::mem::take(documents);
+        if documents.is_empty() {
+            return Ok(());
+        }
+        word_index(self.sql().dialect()).add(self.sql(), self.account_id(), &documents)
+    }
+
+    /// Records that a new message is a document of its own.
+    fn note_document(&mut self, id: MessageId, partial: bool) -> Result<()> {
         let (sql, account) = (self.sql(), self.account_id());
-        let fields = terms.with(prefix);
-        word_index(sql.dialect()).add(sql, account, id.0, &fields)?;
-        if terms.partial || prefix.partial {
+        if partial {
             sql.execute("insert into search_partial (account_id, document_id) values ($1, $2)", params![account, id])?;
         }
         sql.execute(
@@ -204,7 +242,7 @@ impl Write<'_> {
     }
 
     /// Lets a copy of a message share its document.
-    pub(crate) fn index_copy(&mut self, original: MessageId, copy: MessageId) -> Result<()> {
+    fn index_copy(&mut self, original: MessageId, copy: MessageId) -> Result<()> {
         self.sql().execute(
             "insert into search_documents (account_id, id, document_id)
                 select account_id, cast($3 as bigint), document_id from search_documents
@@ -215,7 +253,7 @@ impl Write<'_> {
     }
 
     /// Forgets a message, and its document with the last copy.
-    pub(crate) fn unindex_message(&mut self, id: MessageId) -> Result<()> {
+    fn unindex_message(&mut self, id: MessageId) -> Result<()> {
         let (sql, account) = (self.sql(), self.account_id());
         let document: Option<i64> = sql.scalar(
             "delete from search_documents where account_id = $1 and id = $2 returning document_id",

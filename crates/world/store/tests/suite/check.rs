@@ -4,28 +4,20 @@ use std::fs;
 use std::path::PathBuf;
 
 use mailstead_store::{
-    Account, AccountId, Area, CheckReport, Depth, FlagChange, Flags, NewAccount, NewMessage, Orphans, Store,
-    SystemFlags, UidSet,
+    Account, AccountId, Area, CheckReport, Depth, FlagChange, Flags, Orphans, Store, SystemFlags, UidSet,
 };
 
+use crate::letters::{mailbox, new_message};
 use crate::support::{Place, on_both, staged};
 
-/// An account with two short messages and a long one in Inbox, one of them copied, one removed.
-async fn lived_in(store: &Store) -> Account {
-    let account = store.create_account(NewAccount::named("you")).await.expect("created");
-    let mailboxes = account.read(|read| Ok((read.mailbox_by_name("INBOX")?, read.mailbox_by_name("Archive")?))).await;
-    let (Ok((Some(inbox), Some(archive)))) = mailboxes else { panic!("no mailboxes: {mailboxes:?}") };
-    let (inbox, archive) = (inbox.id, archive.id);
+/// A store and an account with mail that was copied, moved, marked and removed; one body is a file.
+async fn lived_in(place: &Place) -> (Store, Account) {
+    let (store, account) = place.with_account().await;
+    let (inbox, archive) = (mailbox(&account, "INBOX").await.id, mailbox(&account, "Archive").await.id);
     for (id, body) in [("a", "one".to_owned()), ("b", "two".to_owned()), ("c", "long ".repeat(30_000))] {
         let text = format!("Message-ID: <{id}@x>\r\nReferences: <a@x>\r\nSubject: Re: lunch\r\n\r\n{body}\r\n");
-        let new = NewMessage {
-            mailbox: inbox,
-            staged: staged(store, &text).await,
-            prefix: b"Received: by us\r\n".to_vec(),
-            flags: Flags::default(),
-            received_at: "2026-01-15T12:00:00Z".parse().expect("a time"),
-            facts: Vec::new(),
-        };
+        let mut new = new_message(inbox, &staged(&store, &text).await);
+        new.prefix = b"Received: by us\r\n".to_vec();
         account.write(move |write| write.append(&new)).await.expect("stored");
     }
     let change = move |write: &mut mailstead_store::Write<'_>| {
@@ -41,7 +33,7 @@ async fn lived_in(store: &Store) -> Account {
         write.move_messages(inbox, &UidSet::from_ranges([2..=2]), archive)
     };
     account.write(change).await.expect("changed");
-    account
+    (store, account)
 }
 
 async fn check(store: &Store) -> CheckReport {
@@ -61,8 +53,7 @@ fn blob_directory(place: &Place, account: AccountId) -> PathBuf {
 
 on_both! {
     async fn all_agrees_after_ordinary_use(place: &Place) {
-        let store = place.open().await;
-        lived_in(&store).await;
+        let (store, _) = lived_in(place).await;
         let report = check(&store).await;
         assert!(report.is_clean() && report.orphans.is_empty(), "{report}");
         assert_eq!((report.accounts, report.messages), (1, 4));
@@ -71,10 +62,10 @@ on_both! {
     }
 
     async fn each_kind_of_damage_is_told(place: &Place) {
-        let store = place.open().await;
-        let id = lived_in(&store).await.id();
+        let (store, account) = lived_in(place).await;
+        let id = account.id();
         store.close().await;
-        drop(store);
+        drop((store, account));
         for (damage, repair, area) in [
             ("update mailboxes set total = total + 1", "update mailboxes set total = total - 1", Area::Counts),
             ("update mailboxes set size = size + 1", "update mailboxes set size = size - 1", Area::Counts),
@@ -104,8 +95,8 @@ on_both! {
     }
 
     async fn missing_files_are_problems_and_orphans_are_not(place: &Place) {
-        let store = place.open().await;
-        let id = lived_in(&store).await.id();
+        let (store, account) = lived_in(place).await;
+        let id = account.id();
         let shelf = fs::read_dir(blob_directory(place, id)).expect("a directory").next().expect("a shelf").expect("read").path();
         let file = fs::read_dir(&shelf).expect("a directory").next().expect("a file").expect("read").path();
         let start = shelf.file_name().expect("a name").to_string_lossy().into_owned();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use mailstead_store::{Account, Flags, Mailbox, MailboxId, NewAccount, NewMessage, Staged, Store, Uid};
+use mailstead_store::{Account, Depth, Flags, Mailbox, MailboxId, NewAccount, NewMessage, Orphans, Staged, Store, Uid};
 
 use crate::support::{Engine, Place, staged};
 
@@ -26,6 +26,8 @@ impl Place {
 
     /// Ends a test: all must be consistent.
     pub(crate) async fn check_and_close(&self, store: Store) {
+        let report = store.check(Depth::Contents, Orphans::Report).await.expect("checked");
+        assert!(report.is_clean() && report.orphans.is_empty(), "{report}");
         store.close().await;
     }
 

@@ -34,7 +34,7 @@ on_both! {
         let unknown = store.login_attempts(None, 10).await.expect("read");
         assert_eq!(unknown.len(), 1);
         assert_eq!(unknown[0].attempt.login, "nobody");
-        store.close().await;
+        place.check_and_close(store).await;
     }
 
     async fn old_attempts_are_removed(place: &Place) {
@@ -44,6 +44,6 @@ on_both! {
         store.record_login(attempt(Some(1), "me", LoginOutcome::Ok)).await.expect("recorded");
         let seen = store.login_attempts(Some(AccountId(1)), 10).await.expect("read");
         assert_eq!(seen.iter().map(|seen| seen.attempt.login.as_str()).collect::<Vec<_>>(), ["me"]);
-        store.close().await;
+        place.check_and_close(store).await;
     }
 }

@@ -2,7 +2,7 @@
 
 use mailstead_names::Secret;
 use mailstead_sasl::ScramHash;
-use mailstead_store::{Account, Error, Keep, NewAccount, SCRAM_ITERATIONS, Store, WeakVerifiers};
+use mailstead_store::{Error, Keep, SCRAM_ITERATIONS, WeakVerifiers};
 
 use crate::support::on_both;
 
@@ -10,14 +10,10 @@ fn secret(text: &str) -> Secret<String> {
     Secret::new(text.to_owned())
 }
 
-async fn somebody(store: &Store) -> Account {
-    store.create_account(NewAccount::named("you")).await.expect("created")
-}
-
 on_both! {
     async fn the_right_password_and_only_that(place: &Place) {
-        let store = place.open().await;
-        let you = somebody(&store).await.id();
+        let (store, account) = place.with_account().await;
+        let you = account.id();
         assert!(!store.verify_password(Some(you), &secret("correct horse")).await.expect("verified"));
         store.set_password(you, &secret("correct horse"), WeakVerifiers::default()).await.expect("set");
         assert!(store.verify_password(Some(you), &secret("correct horse")).await.expect("verified"));
@@ -27,22 +23,22 @@ on_both! {
         assert!(store.verify_password(Some(you), &secret("correct\u{a0}horse")).await.expect("verified"));
         store.set_password(you, &secret("battery staple"), WeakVerifiers::default()).await.expect("set");
         assert!(!store.verify_password(Some(you), &secret("correct horse")).await.expect("verified"));
-        store.close().await;
+        place.check_and_close(store).await;
     }
 
     async fn unusable_passwords_are_refused(place: &Place) {
-        let store = place.open().await;
-        let you = somebody(&store).await.id();
+        let (store, account) = place.with_account().await;
+        let you = account.id();
         for bad in ["", "seven77", "has\u{7}control"] {
             let refused = store.set_password(you, &secret(bad), WeakVerifiers::default()).await;
             assert!(matches!(refused, Err(Error::Password(_))), "{bad}: {refused:?}");
         }
-        store.close().await;
+        place.check_and_close(store).await;
     }
 
     async fn scram_always_and_the_weak_ones_when_asked(place: &Place) {
-        let store = place.open().await;
-        let you = somebody(&store).await.id();
+        let (store, account) = place.with_account().await;
+        let you = account.id();
         store.set_password(you, &secret("correct horse"), WeakVerifiers::default()).await.expect("set");
         let verifier = store.scram_verifier(you, ScramHash::Sha256).await.expect("read").expect("kept");
         assert_eq!(verifier.iterations, SCRAM_ITERATIONS);
@@ -56,7 +52,7 @@ on_both! {
         assert!(store.cram_md5_secret(you).await.expect("read").is_some());
         store.set_password(you, &secret("correct horse"), WeakVerifiers::default()).await.expect("set");
         assert!(store.cram_md5_secret(you).await.expect("read").is_none());
-        store.close().await;
+        place.check_and_close(store).await;
     }
 
     async fn fake_verifiers_stay_the_same_over_a_restart(place: &Place) {
@@ -68,6 +64,6 @@ on_both! {
         drop(store);
         let store = place.open().await;
         assert!(before == store.fake_scram_verifier("nobody", ScramHash::Sha256).await.expect("made"));
-        store.close().await;
+        place.check_and_close(store).await;
     }
 }

@@ -60,7 +60,7 @@ on_both! {
         assert_eq!(rows[0].size, octets.len() as u64);
         assert_eq!(queue.row(queued[1]).await.expect("read").as_ref(), rows.get(1));
         assert_eq!(ids(&queue.list(Some(queued[0]), 10).await.expect("listed")), queued[1..]);
-        store.close().await;
+        place.check_and_close(store).await;
     }
 
     async fn a_claim_counts_the_attempt_and_leases_the_row(place: &Place) {
@@ -78,7 +78,7 @@ on_both! {
         assert_eq!(queue.next_due().await.expect("read"), Some(now + LEASE));
         let again = queue.claim(everything(now + LEASE)).await.expect("claimed");
         assert_eq!(again.iter().map(|row| row.attempts).collect::<Vec<_>>(), [2, 2]);
-        store.close().await;
+        place.check_and_close(store).await;
     }
 
     async fn busy_destinations_are_left_alone(place: &Place) {
@@ -90,7 +90,7 @@ on_both! {
             .expect("queued");
         let busy = vec!["one.example".to_owned(), "three.example".to_owned()];
         assert_eq!(ids(&queue.claim(Claim { busy, ..everything(now) }).await.expect("claimed")), queued[1..2]);
-        store.close().await;
+        place.check_and_close(store).await;
     }
 
     async fn settling_removes_or_defers_and_queues_notices(place: &Place) {
@@ -117,7 +117,7 @@ on_both! {
         queue.finish(rows[1].id).await.expect("finished");
         assert_eq!(queue.count().await.expect("counted"), 0);
         assert_eq!(queue.next_due().await.expect("read"), None);
-        store.close().await;
+        place.check_and_close(store).await;
     }
 
     async fn after_a_restart_leases_end_when_the_engine_says(place: &Place) {
@@ -137,7 +137,7 @@ on_both! {
         let reclaimed = queue.claim(everything(soon)).await.expect("claimed");
         assert_eq!((ids(&reclaimed), reclaimed[0].attempts), (queued[..1].to_vec(), 2));
         assert!(queue.reschedule(queued[0], now).await.expect("moved"));
-        store.close().await;
+        place.check_and_close(store).await;
     }
 
     async fn a_large_body_goes_with_its_last_recipient(place: &Place) {
@@ -150,15 +150,6 @@ on_both! {
         let (prefix, body) = queue.stage(queued[1]).await.expect("opened").expect("there");
         assert_eq!((prefix.len(), body.size()), (16, 300_000));
         queue.finish(queued[1]).await.expect("finished");
-        let mut files = Vec::new();
-        let mut directories = vec![place.directory.path().to_owned()];
-        while let Some(directory) = directories.pop() {
-            for entry in std::fs::read_dir(directory).expect("a directory").flatten() {
-                let path = entry.path();
-                if path.is_dir() { directories.push(path) } else if path.to_string_lossy().contains("blobs") { files.push(path) }
-            }
-        }
-        assert!(files.is_empty(), "{files:?}");
-        store.close().await;
+        place.check_and_close(store).await;
     }
 }

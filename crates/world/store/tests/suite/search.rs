@@ -1,12 +1,11 @@
 //! SEARCH TEXT and BODY against the definition: a substring of the decoded text, without regard to case.
 
-use mailstead_store::{
-    Account, FlagChange, Flags, MailboxId, NewAccount, NewMessage, Store, SystemFlags, TextField, Uid, UidSet,
-};
+use mailstead_store::{Account, FlagChange, Flags, MailboxId, Store, SystemFlags, TextField, Uid, UidSet};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
+use crate::letters::{mailbox, new_message, numbers};
 use crate::support::{Place, on_both, staged};
 
 /// An account with messages in its Inbox.
@@ -18,21 +17,14 @@ struct Mail {
 
 impl Mail {
     async fn new(place: &Place) -> Mail {
-        let store = place.open().await;
-        let account = store.create_account(NewAccount::named("you")).await.expect("created");
-        let inbox = account.read(|read| read.mailbox_by_name("INBOX")).await.expect("read").expect("there").id;
+        let (store, account) = place.with_account().await;
+        let inbox = mailbox(&account, "INBOX").await.id;
         Mail { store, account, inbox }
     }
 
-    async fn append(&self, message: &str) -> Uid {
-        let new = NewMessage {
-            mailbox: self.inbox,
-            staged: staged(&self.store, message).await,
-            prefix: b"Received: from relay-7.example\r\n".to_vec(),
-            flags: Flags::default(),
-            received_at: "2026-01-15T12:00:00Z".parse().expect("a time"),
-            facts: Vec::new(),
-        };
+    async fn append(&self, text: &str) -> Uid {
+        let mut new = new_message(self.inbox, &staged(&self.store, text).await);
+        new.prefix = b"Received: from relay-7.example\r\n".to_vec();
         self.account.write(move |write| write.append(&new)).await.expect("stored").uid
     }
 
@@ -43,7 +35,7 @@ impl Mail {
     async fn search_in(&self, mailbox: MailboxId, needle: &str, field: TextField, within: Option<UidSet>) -> Vec<u32> {
         let needle = needle.to_owned();
         let found = self.account.read(move |read| read.search_text(mailbox, &needle, field, within.as_ref())).await;
-        found.expect("searched").into_iter().map(Uid::number).collect()
+        numbers(found.expect("searched"))
     }
 
     async fn text(&self, needle: &str) -> Vec<u32> {
@@ -94,7 +86,7 @@ on_both! {
         }
         let first = UidSet::from(Uid::FIRST);
         assert_eq!(mail.search_in(mail.inbox, "invoice", TextField::Text, Some(first)).await, [1]);
-        mail.store.close().await;
+        place.check_and_close(mail.store).await;
     }
 
     async fn the_index_follows_copies_moves_and_expunges(place: &Place) {
@@ -102,7 +94,7 @@ on_both! {
         mail.append(LETTER).await;
         mail.append(NOTE).await;
         let (inbox, all) = (mail.inbox, UidSet::all());
-        let archive = mail.account.read(|read| read.mailbox_by_name("Archive")).await.expect("read").expect("there").id;
+        let archive = mailbox(&mail.account, "Archive").await.id;
         let set = all.clone();
         mail.account.write(move |write| write.copy_messages(inbox, &set, archive)).await.expect("copied");
         assert_eq!(mail.search_in(archive, "invoice", TextField::Text, None).await, [1, 2]);
@@ -117,7 +109,7 @@ on_both! {
         mail.account.write(move |write| write.move_messages(archive, &first, inbox)).await.expect("moved");
         assert_eq!(mail.text("invoice").await, [3]);
         assert_eq!(mail.search_in(archive, "invoice", TextField::Text, None).await, [2]);
-        mail.store.close().await;
+        place.check_and_close(mail.store).await;
     }
 
     async fn what_exceeds_the_index_is_found_all_the_same(place: &Place) {
@@ -130,7 +122,7 @@ on_both! {
         assert_eq!(mail.body("w29999").await, [1]);
         assert_eq!(mail.body(&format!("{}z", "long".repeat(50))).await, [1]);
         assert_eq!(mail.body("zzz").await, [0; 0]);
-        mail.store.close().await;
+        place.check_and_close(mail.store).await;
     }
 
     /// What the index says is what reading every text says, for texts and needles by chance.
@@ -151,6 +143,6 @@ on_both! {
             let expected: Vec<u32> = (1..).zip(&bodies).filter(|(_, body)| matches(body)).map(|(uid, _)| uid).collect();
             assert_eq!(mail.body(&needle).await, expected, "{needle:?}");
         }
-        mail.store.close().await;
+        place.check_and_close(mail.store).await;
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use mailstead_store::{Account, Detail, Flags, MailboxId, NewAccount, NewMessage, Store, ThreadId, UidSet};
+use mailstead_store::{Account, Detail, MailboxId, Store, ThreadId, UidSet};
 
+use crate::letters::{mailbox, new_message};
 use crate::support::{Place, on_both, staged};
 
 struct Mail {
@@ -19,21 +20,14 @@ fn day(number: i64) -> Timestamp {
 
 impl Mail {
     async fn new(place: &Place) -> Mail {
-        let store = place.open().await;
-        let account = store.create_account(NewAccount::named("you")).await.expect("created");
-        let inbox = account.read(|read| read.mailbox_by_name("INBOX")).await.expect("read").expect("there").id;
+        let (store, account) = place.with_account().await;
+        let inbox = mailbox(&account, "INBOX").await.id;
         Mail { store, account, inbox }
     }
 
     async fn append(&self, header: &str, received_at: Timestamp) {
-        let new = NewMessage {
-            mailbox: self.inbox,
-            staged: staged(&self.store, &format!("{header}\r\nhello\r\n")).await,
-            prefix: Vec::new(),
-            flags: Flags::default(),
-            received_at,
-            facts: Vec::new(),
-        };
+        let mut new = new_message(self.inbox, &staged(&self.store, &format!("{header}\r\nhello\r\n")).await);
+        new.received_at = received_at;
         self.account.write(move |write| write.append(&new)).await.expect("stored");
     }
 
@@ -67,7 +61,7 @@ on_both! {
         let changes = mail.account.read(move |read| read.changes_since(inbox, before)).await.expect("read");
         let changed: BTreeSet<u32> = changes.updated.iter().map(|state| state.uid.number()).collect();
         assert_eq!(changed, BTreeSet::from([2, 4]));
-        mail.store.close().await;
+        place.check_and_close(mail.store).await;
     }
 
     async fn a_response_without_references_goes_by_subject_and_time(place: &Place) {
@@ -82,7 +76,7 @@ on_both! {
         // The last one waited; the message it answers comes a little later.
         mail.append(&message("c", "", "Lunch"), day(80) + SignedDuration::from_hours(2)).await;
         assert_eq!(mail.threads().await, [0, 1, 1, 3, 4, 3]);
-        mail.store.close().await;
+        place.check_and_close(mail.store).await;
     }
 
     async fn a_thread_ends_with_its_last_message(place: &Place) {
@@ -93,6 +87,6 @@ on_both! {
         mail.append(&message("b", "<a@x>", "Lunch"), day(0)).await;
         mail.append(&message("a", "", "Lunch"), day(0)).await;
         assert_eq!(mail.threads().await, [0, 0]);
-        mail.store.close().await;
+        place.check_and_close(mail.store).await;
     }
 }
