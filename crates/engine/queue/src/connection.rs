@@ -21,6 +21,8 @@ const DIAL: Duration = Duration::from_secs(30);
 const HANDSHAKE: Duration = Duration::from_secs(60);
 /// One block of output, RFC 5321 §4.5.3.2.5.
 const WRITE: Duration = Duration::from_secs(180);
+/// How long to listen after sending has failed.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// A connection whose session is idle, or over.
 #[derive(Debug)]
@@ -152,7 +154,6 @@ impl Connection {
     pub(crate) async fn event(&mut self) -> Event {
         let mut buffer = Vec::with_capacity(4096);
         loop {
-            // Looking for an event is what makes the session write.
             let event = self.session.next_event();
             self.flush().await;
             if let Some(event) = event {
@@ -169,7 +170,8 @@ impl Connection {
         }
     }
 
-    /// Sends what the session has written.
+    /// Sends what the session has written. A server that closed after a reply may still be heard, so that a failure here
+    /// does not keep us from reading.
     pub(crate) async fn flush(&mut self) {
         let output = self.session.take_output();
         if output.is_empty() {
@@ -181,7 +183,8 @@ impl Connection {
             self.stream.flush().await
         };
         if let Err(error) = written.await {
-            self.session.lost(error.to_string());
+            tracing::debug!(%error, "sending failed");
+            self.deadline = self.deadline.earlier(Deadline::after(LAST_WORDS));
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) struct Affected {
 }
 
 /// Whether anybody is to be told: RFC 5321 §6.1 forbids it for the null reverse-path.
-pub(crate) fn recipient_of_notices<'r>(row: &'r QueueRow, class: MessageClass) -> Option<&'r Address> {
+pub(crate) fn recipient_of_notices(row: &QueueRow, class: MessageClass) -> Option<&Address> {
     match (class, &row.sender) {
         (MessageClass::Notice, _) | (_, ReversePath::Null) => None,
         (_, ReversePath::Address(address)) => Some(address),

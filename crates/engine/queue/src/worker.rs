@@ -376,7 +376,7 @@ impl Inner {
         self.services.metrics.attempt(route, "deferred");
         let record = AttemptRecord::new(row.last_attempt.unwrap_or(now), &failure);
         let result = remember(row.result.as_ref(), record);
-        let told = (schedule.delay_notice == Some(attempts)).then(|| Affected {
+        let told = (schedule.delay_notice == Some(attempts)).then_some(Affected {
             row,
             failure,
             next_attempt: Some(next_attempt),
