@@ -24,6 +24,7 @@ pub(crate) const SUITES: &[(&str, &[Tool])] = &[
     ("gsasl", &[tool("gsasl", "gsasl")]),
     ("curl", &[tool("curl", "curl")]),
     ("mbsync", &[tool("mbsync", "isync")]),
+    ("printed", &[tool("swaks", "swaks"), tool("curl", "curl"), tool("mbsync", "isync")]),
     ("mutt", &[tool("mutt", "mutt")]),
     ("postfix", &[tool("postfix", "postfix"), tool("unshare", "util-linux")]),
     ("python", &[tool("python3", "python3")]),
