@@ -7,8 +7,9 @@ use mailstead_net::limits::{AuthFailureSettings, AuthFailures};
 use mailstead_net::tls::TlsFacts;
 use mailstead_runtime::Clock;
 use mailstead_sasl::{ChannelBinding, Mechanism, Nonce, PlusOffered, client};
-use mailstead_store::{Account, LoginOutcome, NewAccount, Options, Store, WeakVerifiers};
+use mailstead_store::{Account, Keep, LoginOutcome, NewAccount, Options, Store, WeakVerifiers};
 use mailstead_testkit::{PausedClock, SeededRandom};
+use prometheus_client::registry::Registry;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -16,7 +17,8 @@ use crate::{Authenticator, Login, Metrics, Peer, PlaintextLogin, Refusal, Settin
 
 const PASSWORD: &str = "correct horse";
 
-/// Two accounts, one of them switched off, and a connection with TLS 1.3.
+/// Two accounts: jane, who asked for verifiers of all kinds, and joe, who is switched off and did not. Connections have
+/// TLS 1.3.
 struct Scene {
     store: Store,
     jane: Account,
@@ -45,7 +47,11 @@ async fn scene() -> Scene {
 
 async fn account(store: &Store, name: &str) -> Account {
     let account = store.create_account(NewAccount::named(name)).await.unwrap();
-    store.set_password(account.id(), &Secret::new(PASSWORD.into()), WeakVerifiers::default()).await.unwrap();
+    let weak = match name {
+        "jane" => WeakVerifiers { scram_sha_1: Keep::Yes, cram_md5: Keep::Yes },
+        _ => WeakVerifiers::default(),
+    };
+    store.set_password(account.id(), &Secret::new(PASSWORD.into()), weak).await.unwrap();
     account
 }
 
@@ -128,13 +134,10 @@ async fn plain(connection: &mut Authenticator, message: &str) -> Result<User, Re
     }
 }
 
-const FOR_JANE: [Mechanism; 4] =
-    [Mechanism::ScramSha256Plus, Mechanism::ScramSha256, Mechanism::Plain, Mechanism::Login];
-
 #[tokio::test]
 async fn each_mechanism_lets_in_and_is_recorded_by_its_name() {
     let scene = scene().await;
-    for mechanism in FOR_JANE {
+    for mechanism in Mechanism::PASSWORD_STRONGEST_FIRST {
         for name in ["jane@example.org", "JANE@example.org", "jane", "ma\u{308}rz@example.org"] {
             let user = play(&mut scene.connect(), client(mechanism, name, PASSWORD)).await.unwrap();
             assert_eq!((user.name.as_str(), user.account.id()), ("jane", scene.jane.id()), "{mechanism} {name}");
@@ -145,6 +148,13 @@ async fn each_mechanism_lets_in_and_is_recorded_by_its_name() {
     let user = scene.connect().password("jane", &Secret::new(PASSWORD.into())).await.unwrap();
     assert_eq!(user.username, "jane");
     assert!(scene.records(Some(&scene.jane)).await.contains(&("login".into(), LoginOutcome::Ok)));
+
+    let mut registry = Registry::default();
+    scene.login.metrics.register(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    let line = r#"authentication_total{protocol="submission",mechanism="SCRAM-SHA-256-PLUS",outcome="ok"} 4"#;
+    assert!(text.contains(line), "{text}");
 }
 
 #[tokio::test]
@@ -190,7 +200,7 @@ async fn scram_challenges_for_nobody_are_stable_and_like_real_ones() {
 #[tokio::test]
 async fn a_disabled_login_is_told_only_to_its_owner() {
     let scene = scene().await;
-    for mechanism in FOR_JANE {
+    for mechanism in Settings::FOR_EVERY_ACCOUNT {
         let refusal = play(&mut scene.connect(), client(mechanism, "joe@example.org", PASSWORD)).await.unwrap_err();
         assert_eq!(refusal, Refusal::Disabled("ask the desk".into()));
     }
