@@ -384,7 +384,7 @@ impl Write<'_> {
                 "update queue_recipients set attempts = attempts + 1, last_attempt_at = $2, next_attempt_at = $3, leased = 1
                     where id in (select n from {list} l)"
             ),
-            params![&due, claim.now, claim.now + claim.lease],
+            params![&due, claim.now, claim.now.checked_add(claim.lease).unwrap_or(Timestamp::MAX)],
         )?;
         self.queue_rows(&format!("where r.id in (select n from {list} l) order by r.id"), params![&due])
     }

@@ -119,38 +119,29 @@ impl CheckReport {
 }
 
 /// The owner in front of a line: `you: ` or nothing.
-struct Of<'n>(&'n Option<String>);
+fn of(account: Option<&str>) -> String {
+    account.map(|account| format!("{account}: ")).unwrap_or_default()
+}
 
-impl fmt::Display for Of<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(account) => write!(f, "{account}: "),
-            None => Ok(()),
-        }
+fn counted(count: u64, what: &str) -> String {
+    match count {
+        0 => format!("no {what}s"),
+        1 => format!("1 {what}"),
+        many => format!("{many} {what}s"),
     }
 }
 
 impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in &self.problems {
-            writeln!(f, "{}{}", Of(&problem.account), problem.detail)?;
+            writeln!(f, "{}{}", of(problem.account.as_deref()), problem.detail)?;
         }
         let state = if self.orphans_removed { "removed" } else { "reclaimable" };
-        for orphan in &self.orphans {
-            writeln!(
-                f,
-                "{}file {} with {} octets belongs to nothing ({state})",
-                Of(&orphan.account),
-                orphan.file,
-                orphan.size
-            )?;
+        for Orphan { account, file, size } in &self.orphans {
+            writeln!(f, "{}file {file} with {size} octets belongs to nothing ({state})", of(account.as_deref()))?;
         }
-        write!(f, "{} accounts, {} messages, ", self.accounts, self.messages)?;
-        match self.problems.len() {
-            0 => write!(f, "no problems"),
-            1 => write!(f, "1 problem"),
-            many => write!(f, "{many} problems"),
-        }
+        let problems = counted(self.problems.len() as u64, "problem");
+        write!(f, "{}, {}, {problems}", counted(self.accounts, "account"), counted(self.messages, "message"))
     }
 }
 

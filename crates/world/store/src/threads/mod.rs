@@ -30,6 +30,11 @@ const BEFORE: SignedDuration = SignedDuration::from_hours(4 * 7 * 24);
 /// How long after a response the message that opened its subject may still arrive.
 const AFTER: SignedDuration = SignedDuration::from_hours(24);
 
+/// A time of a message is whatever a client says, so it may lie at the end of time.
+fn window(at: Timestamp, before: SignedDuration, after: SignedDuration) -> (Timestamp, Timestamp) {
+    (at.checked_sub(before).unwrap_or(Timestamp::MIN), at.checked_add(after).unwrap_or(Timestamp::MAX))
+}
+
 /// The tables of this module, for the schema.
 pub(crate) fn tables(dialect: Dialect) -> String {
     let clustered = dialect.clustered();
@@ -145,18 +150,19 @@ impl Write<'_> {
     /// The thread of the message that a response most probably answers.
     fn nearest_by_subject(&self, response: Newcomer<'_>, key: i64) -> Result<Option<ThreadId>> {
         let at = response.received_at;
+        let (from, to) = window(at, BEFORE, AFTER);
         self.sql().scalar(
             "select m.thread_id from thread_subjects s
                 join messages m on m.account_id = s.account_id and m.id = s.id
                 where s.account_id = $1 and s.mailbox_id = $2 and s.subject_key = $3 and s.received_at between $4 and $5
                 order by abs(s.received_at - $6), s.id desc limit 1",
-            params![self.account_id(), response.mailbox, key, at - BEFORE, at + AFTER, at],
+            params![self.account_id(), response.mailbox, key, from, to, at],
         )
     }
 
     /// The threads of responses that came before the message that they may answer; they wait no more.
     fn waiting_responses(&self, message: Newcomer<'_>, key: i64) -> Result<Vec<ThreadId>> {
-        let (from, to) = (message.received_at - AFTER, message.received_at + BEFORE);
+        let (from, to) = window(message.received_at, AFTER, BEFORE);
         let params = params![self.account_id(), message.mailbox, key, from, to];
         let waiting = self.sql().rows(
             "select m.thread_id from thread_subjects s
