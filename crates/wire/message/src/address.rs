@@ -48,7 +48,8 @@ impl Mailbox {
     /// The display name as a `phrase` for a header; empty where there is none.
     pub(crate) fn phrase(&self) -> String {
         match &self.name {
-            Some(name) if name.starts_with("=?") || is_phrase(name) => name.clone(),
+            // Encoded words are atoms too.
+            Some(name) if is_phrase(name) => name.clone(),
             Some(name) => lex::quote(name),
             None => String::new(),
         }

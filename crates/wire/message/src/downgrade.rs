@@ -64,7 +64,8 @@ enum Content {
 struct Replacement {
     original: Range<u64>,
     octets: Vec<u8>,
-    lines_before: u64,
+    /// Lines, before and after.
+    lines: (u64, u64),
 }
 
 impl Surrogate {
@@ -83,10 +84,11 @@ impl Surrogate {
             octets.clear();
             source.read(part.header.clone(), &mut octets)?;
             if !octets.is_ascii() || global(part) {
+                let surrogate = header(&octets);
                 replacements.push(Replacement {
                     original: part.header.clone(),
-                    octets: header(&octets),
-                    lines_before: count_lines(&octets),
+                    lines: (count_lines(&octets), count_lines(&surrogate)),
+                    octets: surrogate,
                 });
             }
         }
@@ -147,7 +149,8 @@ fn count_lines(octets: &[u8]) -> u64 {
 fn adjust(part: &mut Part, replacements: &[Replacement]) {
     for replacement in replacements {
         if part.body.start <= replacement.original.start && replacement.original.end <= part.body.end {
-            part.lines = (part.lines + count_lines(&replacement.octets)).saturating_sub(replacement.lines_before);
+            let (before, after) = replacement.lines;
+            part.lines = (part.lines + after).saturating_sub(before);
         }
     }
     let replaced =

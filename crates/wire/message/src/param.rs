@@ -15,6 +15,9 @@ use crate::charset;
 use crate::lex::{self, Cursor};
 use crate::word;
 
+/// Most parameters of a field that are kept; bounds the work on hostile input.
+const MAX_PARAMS: usize = 200;
+
 /// Splits `token; name=value; ...` into the token and its parameters. Names are lower case; values lose quoting only.
 /// Fragments that are no parameter are dropped.
 #[must_use]
@@ -23,7 +26,7 @@ pub fn parse(value: &str) -> (String, Vec<(String, String)>) {
     cursor.skip_cfws();
     let token = cursor.take_while(|c| !matches!(c, ';' | '(') && !c.is_ascii_whitespace()).to_owned();
     let mut params = Vec::new();
-    while !cursor.is_empty() {
+    while !cursor.is_empty() && params.len() < MAX_PARAMS {
         cursor.skip_cfws();
         if !cursor.eat(';') {
             // Junk between parameters: go on at the next semicolon.
@@ -78,8 +81,6 @@ pub fn decoded(params: &[(String, String)]) -> Vec<(String, String)> {
 
 /// RFC 2231 §3 and §4: `name*`, or `name*0`, `name*1*`, ... from 0 without a gap, in any order in the field.
 fn joined(params: &[(String, String)], name: &str) -> Option<String> {
-    /// More sections than any sane value needs; bounds the work on hostile input.
-    const MAX_SECTIONS: usize = 1000;
     let mut sections: Vec<(usize, bool, &str)> = Vec::new();
     for (known, value) in params {
         let Some(suffix) = known.strip_prefix(name).and_then(|rest| rest.strip_prefix('*')) else { continue };
@@ -88,9 +89,7 @@ fn joined(params: &[(String, String)], name: &str) -> Option<String> {
             None => (suffix, suffix.is_empty()),
         };
         let Ok(number) = (if number.is_empty() { Ok(0) } else { number.parse::<usize>() }) else { continue };
-        if sections.len() < MAX_SECTIONS {
-            sections.push((number, extended, value));
-        }
+        sections.push((number, extended, value));
     }
     sections.sort_by_key(|(number, ..)| *number);
     let mut charset = "";

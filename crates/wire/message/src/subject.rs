@@ -14,6 +14,9 @@
 
 use crate::word;
 
+/// Octets of a subject that are looked at.
+const MAX_SUBJECT: usize = 2048;
+
 /// A subject's base, and whether it showed signs of a reply or forward.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Base {
@@ -28,6 +31,7 @@ pub struct Base {
 pub fn base(subject: &str) -> Base {
     // (1) decode; white space runs become one space.
     let decoded = word::decode(subject);
+    let decoded = decoded.get(..decoded.floor_char_boundary(MAX_SUBJECT)).unwrap_or_default();
     let text = decoded.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut rest = text.as_str();
     let mut is_reply = false;

@@ -12,6 +12,8 @@ pub(crate) use charset::lenient_utf8;
 
 /// Longest encoded word, RFC 2047 §2.
 const MAX_WORD: usize = 75;
+/// Longest one that is read: far above the rule, and a bound on the work that hostile text makes.
+const MAX_READ: usize = 2048;
 
 struct Word<'a> {
     charset: &'a str,
@@ -71,10 +73,12 @@ fn flush(pending: &mut Option<Word<'_>>, decoded: &mut String) {
 }
 
 fn parse_word(text: &str) -> Option<(Word<'_>, &str)> {
-    let body = text.strip_prefix("=?")?;
+    let end = text.floor_char_boundary(MAX_READ);
+    let body = text.get(..end)?.strip_prefix("=?")?;
     let (charset, body) = body.split_once('?')?;
     let (encoding, body) = body.split_once('?')?;
-    let (content, after) = body.split_once("?=")?;
+    let (content, rest) = body.split_once("?=")?;
+    let after = text.get(end - rest.len()..)?;
     // "?=" may also be the end of a Q-encoded text that begins with "=": "=?utf-8?q?=41?=" has it at the right place,
     // since Q text has no bare "?".
     let charset = charset.split('*').next().unwrap_or(charset);

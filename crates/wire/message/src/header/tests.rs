@@ -271,3 +271,17 @@ proptest! {
         prop_assert_eq!(date::parse(&date.to_string()), Ok(date));
     }
 }
+
+/// Work on hostile values stays in proportion to their length; these would take minutes if it were the square.
+#[test]
+fn hostile_values_are_read_in_linear_time() {
+    let many = |piece: &str| piece.repeat(500_000 / piece.len());
+    let _ = word::decode(&many("=?a?q?x"));
+    let _ = subject::base(&many("[a]"));
+    let _ = subject::base(&many("re:"));
+    let _ = param::decoded(&param::parse(&many(";a*0=b")).1);
+    assert_eq!(address::list(&many("((")).len(), 0);
+    let _ = address::list(&many("<@:"));
+    let _ = id::list(&many("<<\""));
+    let _ = Envelope::parse(many("To: a:\n").as_bytes());
+}
