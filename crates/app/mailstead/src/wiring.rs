@@ -280,13 +280,15 @@ fn smtp_settings(config: &Config, sandbox: Sandbox) -> mailstead_smtp_server::Se
     use mailstead_smtp::server::Transcript;
     mailstead_smtp_server::Settings {
         message_max: config.limits.message_size,
+        submissions_per_day: config.limits.submissions_per_day,
         strictness: match config.strictness {
             Strictness::Lenient => mailstead_smtp::Strictness::Lenient,
             Strictness::Pedantic => mailstead_smtp::Strictness::Pedantic,
         },
         sandbox,
         transcript: match config.log.level {
-            LogLevel::TraceAuth | LogLevel::TraceData => Transcript::WithCredentials,
+            LogLevel::TraceData => Transcript::WithMessages,
+            LogLevel::TraceAuth => Transcript::WithCredentials,
             LogLevel::Trace => Transcript::Redacted,
             _ => Transcript::Off,
         },

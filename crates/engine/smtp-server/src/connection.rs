@@ -5,7 +5,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use mailstead_config::Destination;
 use mailstead_login::{Authenticator, Peer, PlaintextLogin, User};
@@ -74,7 +73,7 @@ impl Server {
             Err(Ended::Handshake(error)) => tracing::info!(%error, "TLS handshake failed"),
         }
         connection.authenticator.abort().await;
-        connection.wire.stream.close(Deadline::after(Duration::from_secs(5))).await;
+        connection.wire.close().await;
     }
 }
 
@@ -345,7 +344,7 @@ impl Connection {
                 Ok(())
             }
             Err(error) => {
-                metrics.handshake(self.endpoint.role, "failure");
+                metrics.handshake(self.endpoint.role, failure(&error));
                 Err(Ended::Handshake(error))
             }
         }
@@ -395,6 +394,18 @@ impl Connection {
             .as_ref()
             .ok_or_else(reply::processing)
             .and_then(|transaction| self.submission_header_of(transaction))
+    }
+}
+
+/// Why a handshake failed, for the metrics.
+fn failure(error: &mailstead_net::Error) -> &'static str {
+    use mailstead_net::Error;
+    match error {
+        Error::TimedOut => "timeout",
+        Error::PlaintextAfterStartTls => "plaintext",
+        Error::Handshake(error) | Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => "eof",
+        Error::Handshake(_) => "protocol",
+        _ => "other",
     }
 }
 

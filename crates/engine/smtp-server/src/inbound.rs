@@ -60,7 +60,7 @@ impl Examine for InboundHeader<'_> {
 }
 
 /// The header without Authentication-Results that claim to be ours (RFC 8601 §5).
-fn without_forged_results(header: &[u8], hostname: &Domain) -> Vec<u8> {
+pub(crate) fn without_forged_results(header: &[u8], hostname: &Domain) -> Vec<u8> {
     let mut kept = Vec::with_capacity(header.len());
     let mut copied = 0;
     for field in Fields::new(header).filter(|field| field.is("Authentication-Results")) {

@@ -69,6 +69,7 @@ struct Setting {
     settings: Settings,
     zones: Zones,
     store: fn(&mut Options),
+    metrics: Metrics,
     /// Accounts that get a password, which takes its time.
     passwords: &'static [&'static str],
 }
@@ -87,7 +88,14 @@ impl Setting {
         let zones =
             slow.into_iter().fold(zones, |zones, slow| zones.failing("slow.example", slow, LookupErrorKind::Timeout));
         let settings = Settings::new(Domain::parse(HOST).unwrap());
-        Setting { config: CONFIG.to_owned(), settings, zones, store: |_| {}, passwords: &[] }
+        Setting {
+            config: CONFIG.to_owned(),
+            settings,
+            zones,
+            store: |_| {},
+            metrics: Metrics::default(),
+            passwords: &[],
+        }
     }
 
     async fn build(self) -> Scene {
@@ -146,7 +154,7 @@ impl Setting {
             random,
             shutdown,
             marks: Marks::new(&[7; 24]),
-            metrics: Metrics::default(),
+            metrics: self.metrics,
         };
         Scene {
             server: Server::new(services, self.settings),

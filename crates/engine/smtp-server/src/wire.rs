@@ -12,11 +12,15 @@ const CHUNK: usize = 32 * 1024;
 /// What a slow reply may take in all; the rest of it then goes at once.
 const SLOW_REPLY: Duration = Duration::from_secs(25);
 
+/// How long, and for how many octets, a closing connection still listens.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_MAX: usize = 1024 * 1024;
+
 /// How fast a client is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {
     Normal,
-    /// For who guesses passwords or sends junk: a second before each read and between the octets of a reply.
+    /// For who guesses passwords: a second before each read and between the octets of a reply.
     Slow,
 }
 
@@ -41,6 +45,21 @@ impl Wire {
         match self.stream.read(&mut self.buffer).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             count => Ok(&self.buffer[..count]),
+        }
+    }
+
+    /// Closes. Octets that arrive after our last reply are read and dropped for a moment: closing over unread input
+    /// resets the connection, and the peer might never see the reply.
+    pub(crate) async fn close(mut self) {
+        let deadline = Deadline::after(LINGER);
+        self.stream.close(deadline).await;
+        self.pace = Pace::Normal;
+        let mut left = LINGER_MAX;
+        while let Ok(octets) = self.read(deadline).await {
+            left = left.saturating_sub(octets.len());
+            if left == 0 {
+                break;
+            }
         }
     }
 

@@ -190,6 +190,8 @@ pub struct Limits {
     pub exempt_networks: Vec<Network>,
     /// Largest message in octets.
     pub message_size: u64,
+    /// Messages that an account may submit in 24 hours.
+    pub submissions_per_day: u32,
 }
 
 impl Default for Limits {
@@ -201,6 +203,7 @@ impl Default for Limits {
             auth_failures_per_day: [50, 150, 450],
             exempt_networks: Vec::new(),
             message_size: 100 << 20,
+            submissions_per_day: 1000,
         }
     }
 }
@@ -362,6 +365,7 @@ fn read_limits(mut section: Section<'_>) -> Limits {
         auth_failures_per_day: classes("auth-failures-per-day", usual.auth_failures_per_day),
         exempt_networks: values(section.list("exempt-networks", value::network)),
         message_size: section.optional("message-size", value::size).unwrap_or(usual.message_size),
+        submissions_per_day: section.optional("submissions-per-day", value::count).unwrap_or(usual.submissions_per_day),
     };
     section.finish();
     limits

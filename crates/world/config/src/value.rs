@@ -166,6 +166,12 @@ pub(crate) fn size(value: &Value) -> Result<u64, Complaint> {
     })
 }
 
+/// How many of something there may be.
+pub(crate) fn count(value: &Value) -> Result<u32, Complaint> {
+    let number = value.as_integer().and_then(|number| u32::try_from(number).ok());
+    number.ok_or_else(|| wrong_type(value, "a number from 0 on", "a number such as 1000"))
+}
+
 /// Three rising limits.
 pub(crate) fn per_class(value: &Value) -> Result<[u32; 3], Complaint> {
     let numbers = value.as_array().map(|array| {

@@ -41,6 +41,7 @@ plaintext-login = true
 open-connections = [1, 2, 3]
 exempt-networks = ["127.0.0.0/8", "::1"]
 message-size = "25 MiB"
+submissions-per-day = 50
 
 [queue]
 next-hop = "[::1]:1025"
@@ -77,6 +78,7 @@ fn all_keys_have_their_meaning() {
     assert_eq!(config.limits.open_connections, [1, 2, 3]);
     assert_eq!(config.limits.connections_per_minute, [300, 900, 2700]);
     assert_eq!(config.limits.message_size, 25 << 20);
+    assert_eq!(config.limits.submissions_per_day, 50);
     assert_eq!(config.limits.exempt_networks[1], Network { address: "::1".parse().unwrap(), prefix: 128 });
     assert_eq!(config.queue.next_hop.unwrap().to_string(), "[::1]:1025");
     assert_eq!(config.strictness, Strictness::Lenient);

@@ -40,8 +40,8 @@ async fn silent_clients_are_told_so() {
     let start = tokio::time::Instant::now();
     let mut client = scene.inbound().await;
     client.hear("421 4.4.2 timeout, closing the connection").await;
-    client.closed().await;
     assert_eq!(start.elapsed().as_secs(), 300, "RFC 5321 §4.5.3.2.7");
+    client.closed().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -399,3 +399,47 @@ async fn pedantic_servers_want_declarations() {
         client.hear(answer).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn messages_may_come_octet_by_octet() {
+    let scene = Scene::new().await;
+    let mut client = scene.inbound().await;
+    client.ehlo().await;
+    let transaction = "MAIL FROM:<a@client.example>\r\nRCPT TO:<jane@example.org>\r\nDATA\r\n";
+    for part in [transaction, "A: b\r\n\r\n..body\r\n.\r\n"] {
+        for octet in part.chars() {
+            client.say(&octet.to_string()).await;
+            tokio::task::yield_now().await;
+        }
+    }
+    client
+        .play(
+            "S: 250 2.1.0 sender ok
+            S: 250 2.1.5 recipient ok
+            S: 354 send the message, end with a dot on a line
+            S: 250 2.2.0 it is done",
+        )
+        .await;
+    assert!(scene.only_message("jane").await.ends_with("\r\nA: b\r\n\r\n.body\r\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn recipients_are_counted_by_reply() {
+    let mut registry = prometheus_client::registry::Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let scene = Setting { metrics, ..Setting::new() }.build().await;
+    let mut client = scene.inbound().await;
+    client.ehlo().await;
+    client.send("a@client.example", &["jane@example.org", "joe@example.org"], MESSAGE).await;
+    client.send("a@client.example", &["poor@example.org"], MESSAGE).await;
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    for line in [
+        "smtp_server_connections_total{role=\"smtp\",result=\"admitted\"} 1",
+        "smtp_server_recipients_total{role=\"smtp\",code=\"250\"} 2",
+        "smtp_server_recipients_total{role=\"smtp\",code=\"452\"} 1",
+        "smtp_server_errors_total{role=\"smtp\",code=\"452\"} 1",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+}

@@ -55,6 +55,8 @@ pub enum Transcript {
     Redacted,
     /// Everything but message data.
     WithCredentials,
+    /// Everything.
+    WithMessages,
 }
 
 /// How a session behaves.
@@ -507,10 +509,11 @@ impl Session {
             }
             Line::Complete { text, .. } => Secret::new(text),
         };
-        if self.options.transcript == Transcript::WithCredentials {
-            self.note(&format!("C: {}", String::from_utf8_lossy(line.expose()).escape_debug()));
-        } else {
-            self.note("C: ***");
+        match self.options.transcript {
+            Transcript::Off | Transcript::Redacted => self.note("C: ***"),
+            Transcript::WithCredentials | Transcript::WithMessages => {
+                self.note(&format!("C: {}", String::from_utf8_lossy(line.expose()).escape_debug()));
+            }
         }
         self.state = State::Command;
         if line.expose() == b"*" {
@@ -595,7 +598,11 @@ impl Session {
                 self.close(reply::too_large(self.options.size_max));
                 return Step::Event(Event::MessageRefused(Refusal::TooLarge));
             }
+            let shown = self.options.transcript == Transcript::WithMessages;
             let wanted = reception.abandoned.is_none() && reception.octets <= self.options.size_max;
+            if shown {
+                self.note(&format!("C: {}", String::from_utf8_lossy(&piece).escape_debug()));
+            }
             if wanted && !piece.is_empty() {
                 return Step::Event(Event::Message(piece));
             }

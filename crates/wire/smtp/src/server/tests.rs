@@ -473,6 +473,28 @@ fn transcripts_hide_credentials_and_messages() {
 }
 
 #[test]
+fn transcripts_show_what_is_asked_for() {
+    for (transcript, credentials, message) in [
+        (Transcript::WithCredentials, true, false),
+        (Transcript::WithMessages, true, true),
+        (Transcript::Off, false, false),
+    ] {
+        let mut session = Session::new(Options { transcript, ..options(Role::Submission) });
+        let mut caller = Caller::default();
+        session.reply(Reply::plain(220, "mx.example ESMTP"));
+        session.receive(
+            b"EHLO a\r\nAUTH LOGIN\r\nYQ==\r\nMAIL FROM:<>\r\nRCPT TO:<b@c.example>\r\nDATA\r\nsecret\r\n.\r\n",
+        );
+        while let Some(event) = session.next_event() {
+            caller.act(&mut session, event);
+        }
+        let lines = session.take_transcript();
+        assert_eq!(lines.contains(&"C: YQ==".to_owned()), credentials);
+        assert_eq!(lines.contains(&"C: secret\\r\\n".to_owned()), message);
+    }
+}
+
+#[test]
 fn abandoned_messages_are_read_to_their_end() {
     let mut session = Session::new(options(Role::Transfer));
     session.reply(Reply::plain(220, "mx.example ESMTP"));
