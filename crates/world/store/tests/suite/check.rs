@@ -57,7 +57,7 @@ on_both! {
         let report = check(&store).await;
         assert!(report.is_clean() && report.orphans.is_empty(), "{report}");
         assert_eq!((report.accounts, report.messages), (1, 4));
-        assert_eq!(report.to_string(), "1 accounts, 4 messages, no problems");
+        assert_eq!(report.to_string(), "1 account, 4 messages, no problems");
         store.close().await;
     }
 

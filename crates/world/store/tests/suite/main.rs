@@ -3,6 +3,11 @@
 //! PostgreSQL takes part when `MAILSTEAD_TEST_POSTGRES` names a server (`cargo xtask test` starts one); each
 //! test has a database of its own there.
 
+#![allow(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the method itself is not general enough over Read's lifetime"
+)]
+
 mod check;
 mod letters;
 mod logins;

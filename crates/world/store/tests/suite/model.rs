@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mailstead_store::{Account, Error, FlagChange, Flags, MailboxId, ModSeq, Staged, Store, UidSet, Write};
+use mailstead_store::{Account, Error, FlagChange, Flags, MailboxId, ModSeq, Staged, Store, Uid, UidSet, Write};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
@@ -137,8 +137,8 @@ fn perform(write: &mut Write<'_>, op: &Op, bodies: &Bodies, looked: ModSeq) -> R
             let outcome = write.set_flags(id(write, mailbox)?, &set(uids), *change, &flags, since)?;
             format!("{:?} {:?}", numbers(outcome.changed.iter().map(|state| state.uid)), numbers(outcome.failed))
         }
-        Op::Copy { from, uids, to } => pairs(write.copy_messages(id(write, from)?, &set(uids), id(write, to)?)?),
-        Op::Move { from, uids, to } => pairs(write.move_messages(id(write, from)?, &set(uids), id(write, to)?)?),
+        Op::Copy { from, uids, to } => pairs(&write.copy_messages(id(write, from)?, &set(uids), id(write, to)?)?),
+        Op::Move { from, uids, to } => pairs(&write.move_messages(id(write, from)?, &set(uids), id(write, to)?)?),
         Op::Expunge { mailbox, uids } => {
             let uids = uids.as_deref().map(set);
             format!("{:?}", numbers(write.expunge(id(write, mailbox)?, uids.as_ref())?))
@@ -161,7 +161,7 @@ fn perform(write: &mut Write<'_>, op: &Op, bodies: &Bodies, looked: ModSeq) -> R
     Ok(said)
 }
 
-fn pairs(pairs: Vec<(mailstead_store::Uid, mailstead_store::Uid)>) -> String {
+fn pairs(pairs: &[(Uid, Uid)]) -> String {
     format!("{:?}", pairs.iter().map(|(old, new)| (old.number(), new.number())).collect::<Vec<_>>())
 }
 

@@ -79,6 +79,15 @@ on_both! {
         place.check_and_close(mail.store).await;
     }
 
+    async fn times_at_the_ends_are_no_harm(place: &Place) {
+        let mail = Mail::new(place).await;
+        for at in ["0000-01-01T00:00:00Z", "9999-12-30T22:00:00Z"] {
+            mail.append("Subject: Re: lunch\r\n", at.parse().expect("a time")).await;
+        }
+        assert_eq!(mail.threads().await, [0, 1]);
+        place.check_and_close(mail.store).await;
+    }
+
     async fn a_thread_ends_with_its_last_message(place: &Place) {
         let mail = Mail::new(place).await;
         mail.append(&message("a", "", "Lunch"), day(0)).await;
