@@ -204,6 +204,7 @@ impl Fixture {
     }
 
     async fn names(&self) -> Vec<String> {
+        #[allow(clippy::redundant_closure_for_method_calls, reason = "the method is not general enough over lifetimes")]
         let all = self.account.read(|read| read.mailboxes()).await.expect("read");
         all.into_iter().map(|mailbox| mailbox.name).filter(|name| name.len() == 1).collect()
     }
