@@ -9,7 +9,7 @@ use mailstead_net::limits::AuthFailures;
 use mailstead_runtime::{Clock, Random};
 use mailstead_sasl::server::Answer;
 use mailstead_sasl::{Mechanism, Nonce, ScramHash};
-use mailstead_store::{Account, Store};
+use mailstead_store::{Account, AccountId, Store};
 use tokio::sync::watch;
 
 use crate::authenticator::{Authenticator, Peer};
@@ -106,9 +106,12 @@ impl Login {
 
     /// Whom a user name belongs to. An account that is configured but not in the store is nobody's yet.
     pub(crate) async fn find(&self, username: &str) -> mailstead_store::Result<Option<Known>> {
-        let Some(entry) = self.directory().login(username).cloned() else { return Ok(None) };
-        let account = self.store.account(entry.name.as_str()).await?;
-        Ok(account.map(|account| Known { entry, account }))
+        let entry = self.directory().login(username).cloned();
+        // The store is asked in any case, as it is for whatever follows: an answer that comes sooner for nobody would
+        // tell as much as a different one.
+        let name = entry.as_ref().map_or("", |entry| entry.name.as_str());
+        let account = self.store.account(name).await?;
+        Ok(entry.zip(account).map(|(entry, account)| Known { entry, account }))
     }
 
     /// Whether this is the password. Takes as long for nobody as for somebody; sooner for who was here a moment ago.
@@ -117,46 +120,42 @@ impl Login {
         known: Option<&Known>,
         password: &Secret<String>,
     ) -> mailstead_store::Result<bool> {
-        let Some(Known { account, .. }) = known else { return self.store.verify_password(None, password).await };
+        let id = id(known);
         // Read before the password is checked: if the password changes in between, the mark is of no use to anybody.
-        let verifier = self.store.scram_verifier(account.id(), ScramHash::Sha256).await?;
-        let mark = verifier.and_then(|verifier| self.cache.mark(account.id(), &verifier, password));
+        let verifier = self.store.scram_verifier(id, ScramHash::Sha256).await?;
+        let mark = verifier.and_then(|verifier| self.cache.mark(id, &verifier, password));
         if mark.is_some_and(|mark| self.cache.contains(&mark, self.clock.monotonic())) {
             return Ok(true);
         }
-        let right = self.store.verify_password(Some(account.id()), password).await?;
+        let right = self.store.verify_password(Some(id), password).await?;
         if let Some(mark) = mark.filter(|_| right) {
             self.cache.insert(mark, self.clock.monotonic());
         }
         Ok(right)
     }
 
-    /// What to go on with in a SCRAM exchange: for nobody, and for who has no verifier, a fake one.
+    /// What to go on with in a SCRAM exchange: for nobody, and for who has no verifier, a fake one. It is the same for
+    /// all spellings of a name, as a real one would be.
     pub(crate) async fn scram(
         &self,
         known: Option<&Known>,
         username: &str,
         hash: ScramHash,
     ) -> mailstead_store::Result<Answer> {
-        let kept = match known {
-            Some(known) => self.store.scram_verifier(known.account.id(), hash).await?,
-            None => None,
-        };
-        match kept {
-            Some(verifier) => Ok(Answer::Scram(verifier)),
-            None => self.store.fake_scram_verifier(username, hash).await.map(Answer::Scram),
-        }
+        let fake = self.store.fake_scram_verifier(&self.directory().canonical_login(username), hash).await?;
+        let kept = self.store.scram_verifier(id(known), hash).await?;
+        Ok(Answer::Scram(kept.unwrap_or(fake)))
     }
 
     /// What to go on with in a CRAM-MD5 exchange, likewise.
     pub(crate) async fn cram_md5(&self, known: Option<&Known>, username: &str) -> mailstead_store::Result<Answer> {
-        let kept = match known {
-            Some(known) => self.store.cram_md5_secret(known.account.id()).await?,
-            None => None,
-        };
-        match kept {
-            Some(secret) => Ok(Answer::CramMd5(secret)),
-            None => self.store.fake_cram_md5_secret(username).await.map(Answer::CramMd5),
-        }
+        let fake = self.store.fake_cram_md5_secret(username).await?;
+        let kept = self.store.cram_md5_secret(id(known)).await?;
+        Ok(Answer::CramMd5(kept.unwrap_or(fake)))
     }
+}
+
+/// The account's number, or one that no account has.
+fn id(known: Option<&Known>) -> AccountId {
+    known.map_or(AccountId(i64::MAX), |known| known.account.id())
 }

@@ -192,6 +192,11 @@ async fn scram_challenges_for_nobody_are_stable_and_like_real_ones() {
     };
     let (jane, nobody, other) = (challenge("jane").await, challenge("nobody").await, challenge("other").await);
     assert_eq!(nobody, challenge("nobody").await);
+    // Another spelling of a name that exists gets the same salt, so one that does not exist must, too.
+    for name in ["jane", "nobody"] {
+        let spelled = challenge(&format!("{name}@example.org")).await;
+        assert_eq!(challenge(&format!("{}@EXAMPLE.org", name.to_uppercase())).await, spelled);
+    }
     assert_ne!(nobody, other);
     assert_eq!(jane.len(), nobody.len());
     assert_eq!(jane.rsplit_once(',').unwrap().1, nobody.rsplit_once(',').unwrap().1);

@@ -194,6 +194,20 @@ impl Directory {
         self.accounts.get(account)
     }
 
+    /// One form for all spellings of a user name that [`Directory::login`] treats alike, whether anybody has that name
+    /// or not.
+    #[must_use]
+    pub fn canonical_login(&self, username: &str) -> String {
+        let Ok(address) = Address::parse(username) else { return username.to_owned() };
+        match address.domain().and_then(|domain| Some((domain, self.domains.get(domain)?))) {
+            Some((domain, rules)) => {
+                let whole = rules.canonical(address.localpart.as_str());
+                format!("{}@{domain}", rules.without_subaddress(&whole))
+            }
+            None => address.to_string(),
+        }
+    }
+
     /// Whether an account may write mail under this address: it would get the answers.
     #[must_use]
     pub fn may_send_as(&self, account: &AccountName, address: &Address) -> bool {
@@ -337,6 +351,20 @@ mod tests {
         assert_eq!(login("anyone@example.net"), None, "not by catch-all");
         assert_eq!(login("postmaster@example.org"), None);
         assert_eq!(login(""), None);
+    }
+
+    #[test]
+    fn spellings_of_a_user_name() {
+        let directory = directory("");
+        for (username, canonical) in [
+            ("John--x+y@EXAMPLE.org", "john@example.org"),
+            ("John@case.example", "John@case.example"),
+            ("MÄRZ@bücher.example", "märz@xn--bcher-kva.example"),
+            ("John@elsewhere.example", "John@elsewhere.example"),
+            ("John", "John"),
+        ] {
+            assert_eq!(directory.canonical_login(username), canonical);
+        }
     }
 
     #[test]
