@@ -38,6 +38,10 @@ struct Accounts {
 
 #[derive(Debug, Default)]
 struct AccountsState {
+    /// Addresses for which delivery never ends.
+    hanging: HashSet<String>,
+    /// Addresses for which delivery panics.
+    panicking: HashSet<String>,
     /// Replies for an address before it accepts.
     replies: HashMap<String, VecDeque<Reply>>,
     seen: HashSet<String>,
@@ -90,6 +94,13 @@ impl LocalDelivery for Accounts {
         let octets = [message.prefix, message.staged.body().read_at(0..u64::MAX).unwrap()].concat();
         let mut state = self.state();
         state.calls += 1;
+        let is_in = |set: &HashSet<String>| message.recipients.iter().any(|r| set.contains(&r.address.to_string()));
+        if is_in(&state.hanging) {
+            return Box::pin(std::future::pending());
+        }
+        if is_in(&state.panicking) {
+            return Box::pin(async { panic!("as the test wants") });
+        }
         let replies = message
             .recipients
             .iter()

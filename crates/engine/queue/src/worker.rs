@@ -1,10 +1,11 @@
 //! The worker: claims due rows and serves each destination by one task at a time.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use mailstead_runtime::Deadline;
 use mailstead_smtp::{Reply, Severity};
 use mailstead_store::{Claim, DeliveryId, QueueId, QueueRow, Settlement};
 use tokio::sync::{Semaphore, mpsc};
@@ -24,6 +25,8 @@ const BATCH: usize = 100;
 /// How long a claim holds. A destination that is being served is left alone longer than that, and a crash does not wait
 /// for the end, so it matters only after a panic.
 const LEASE: SignedDuration = SignedDuration::from_hours(1);
+/// How long a delivery into an account may take. Its delivery id makes it harmless that it may still succeed.
+const LOCAL_PATIENCE: Duration = Duration::from_secs(5 * 60);
 /// Pause after an error of the database.
 const STORE_PAUSE: Duration = Duration::from_secs(60);
 /// Longest sleep without looking.
@@ -200,38 +203,39 @@ impl Inner {
             let group = Group { terms, rows };
             if is_local { local.push(group) } else { remote.push(group) }
         }
-        if !local.is_empty() {
-            // Local deliveries share commits, and are settled in one.
-            let settled = Arc::clone(&self).deliver_all_locally(local).await;
-            self.conclude("local", settled).await;
-        }
+        Arc::clone(&self).deliver_all_locally(local).await;
         self.deliver_remotely(remote).await;
     }
 
-    /// Delivers side by side. One that panics is a failure of its own message only.
-    async fn deliver_all_locally(self: Arc<Inner>, groups: Vec<Group>) -> Vec<(Group, Vec<Outcome>)> {
-        let groups: Vec<Arc<Group>> = groups.into_iter().map(Arc::new).collect();
+    /// Delivers side by side: what is ready at the same time shares commits, and a slow one keeps nobody waiting. One
+    /// that panics is a failure of its own message only.
+    async fn deliver_all_locally(self: Arc<Inner>, groups: Vec<Group>) {
         let mut deliveries = JoinSet::new();
-        for (index, group) in groups.iter().enumerate() {
-            let (inner, group) = (Arc::clone(&self), Arc::clone(group));
-            deliveries.spawn(async move { (index, inner.deliver_locally(&group).await) });
+        let mut under_way = HashMap::new();
+        for group in groups {
+            let (inner, group) = (Arc::clone(&self), Arc::new(group));
+            let delivered = Arc::clone(&group);
+            let task = deliveries.spawn(async move { inner.deliver_locally(&delivered).await });
+            under_way.insert(task.id(), group);
         }
-        let mut answers: Vec<Option<Vec<Outcome>>> = groups.iter().map(|_| None).collect();
-        while let Some(ended) = deliveries.join_next().await {
-            match ended {
-                Ok((index, outcomes)) => answers[index] = Some(outcomes),
-                Err(error) => tracing::error!(%error, "local delivery panicked"),
+        while let Some(ended) = deliveries.join_next_with_id().await {
+            let mut settled = Vec::new();
+            let others = std::iter::from_fn(|| deliveries.try_join_next_with_id());
+            for ended in std::iter::once(ended).chain(others) {
+                let (id, outcomes) = match ended {
+                    Ok((id, outcomes)) => (id, Some(outcomes)),
+                    Err(error) => {
+                        tracing::error!(%error, "local delivery panicked");
+                        (error.id(), None)
+                    }
+                };
+                let Some(group) = under_way.remove(&id).map(Arc::unwrap_or_clone) else { continue };
+                let broken = || group.all(&Failure::temporary(3, 0, "Delivery failed for an internal reason"));
+                let outcomes = outcomes.unwrap_or_else(broken);
+                settled.push((group, outcomes));
             }
+            self.conclude("local", settled).await;
         }
-        let broken = Failure::temporary(3, 0, "Delivery failed for an internal reason");
-        groups
-            .into_iter()
-            .zip(answers)
-            .map(|(group, outcomes)| {
-                let outcomes = outcomes.unwrap_or_else(|| group.all(&broken));
-                (Arc::unwrap_or_clone(group), outcomes)
-            })
-            .collect()
     }
 
     async fn deliver_locally(&self, group: &Group) -> Vec<Outcome> {
@@ -261,7 +265,9 @@ impl Inner {
             staged,
             queued_at: first.created,
         };
-        let replies = self.services.local.deliver(message).await;
+        let Ok(replies) = Deadline::after(LOCAL_PATIENCE).bound(self.services.local.deliver(message)).await else {
+            return group.all(&Failure::temporary(4, 7, "Delivery took too long"));
+        };
         let mut outcomes: Vec<Outcome> = replies.into_iter().map(local_outcome).collect();
         outcomes.resize(group.rows.len(), Outcome::Failed(Failure::temporary(3, 0, "Delivery gave no answer")));
         outcomes

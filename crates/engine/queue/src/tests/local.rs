@@ -171,6 +171,20 @@ async fn a_later_attempt_that_a_crash_cut_short_waits_as_if_it_had_failed() {
 }
 
 #[tokio::test]
+async fn a_delivery_that_hangs_or_panics_is_its_own_affair() {
+    let world = World::new().await;
+    world.accounts.state().hanging.insert("hangs@here.example".to_owned());
+    world.accounts.state().panicking.insert("panics@here.example".to_owned());
+    for recipient in ["hangs@here.example", "panics@here.example", "a@here.example"] {
+        world.submit(&[recipient]).await;
+    }
+    world.run();
+    world.deferred_row("panics@here.example", 1).await;
+    world.until("settled", |rows| rows.len() == 2 && rows.iter().any(|row| row.leased)).await;
+    assert_eq!(world.accounts.delivered().len(), 1);
+}
+
+#[tokio::test]
 async fn a_demand_of_a_newer_program_is_left_alone() {
     let world = World::new().await;
     let staged = world.stage("A: b\r\n\r\n").await;
