@@ -29,7 +29,8 @@ pub(crate) fn start(log: Log) {
         LogLevel::Trace | LogLevel::TraceAuth | LogLevel::TraceData => LevelFilter::TRACE,
     };
     // Libraries below us are heard when something is wrong.
-    let targets = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("mailstead", level);
+    let targets =
+        Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets([("mailstead", level), ("imap", level)]);
     let lines = Lines { format: log.format, write: write_stderr };
     // A second subscriber can only be ours, of a test in the same process.
     let _ = tracing::subscriber::set_global_default(Registry::default().with(lines.with_filter(targets)));

@@ -22,6 +22,8 @@ pub(super) fn configuration(options: &LocalserveOptions) -> String {
         None => "[\"127.0.0.1\", \"::1\"]".to_owned(),
         Some(ip) => format!("[\"{ip}\"]"),
     };
+    // Where others listen in, passwords need TLS.
+    let plaintext_login = options.ip.is_none_or(|ip| ip.is_loopback());
     let database = options.database.as_ref().map_or_else(String::new, |url| {
         let url = toml_edit::Value::from(url.as_str());
         format!("\n[database]\nengine = \"postgres\"\nurl = {url}\n")
@@ -43,7 +45,7 @@ key = "{KEY_FILE}"
 [[listener]]
 addresses = {addresses}
 skip-missing-addresses = true   # machines without IPv6 have no ::1
-plaintext-login = true
+plaintext-login = {plaintext_login}
 smtp = 1025
 submission = 1587
 submissions = 1465
