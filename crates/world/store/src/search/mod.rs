@@ -2,8 +2,8 @@
 //! of an index.
 //!
 //! A message is a *document* with two fields, header and body. Its distinct terms (`tokens`) are made
-//! before the transaction that stores it and written within it. A search makes a plan from the needle
-//! (`needle`): most needles the index answers alone, some yield candidates whose decoded text is read to
+//! before the transaction that stores it and written within it. A search (`query`) makes a plan from the
+//! needle (`needle`): most needles the index answers alone, some yield candidates whose decoded text is read to
 //! be certain, a few make us read every text. The index itself is the one thing that the two engines do
 //! not share: `fts5` and `gin` implement [`WordIndex`]. The design is argued in
 //! docs/decisions/0005-search-index.md.
@@ -14,6 +14,7 @@ mod fold;
 mod fts5;
 mod gin;
 mod needle;
+mod query;
 mod tokens;
 
 use std::collections::HashSet;
@@ -24,14 +25,13 @@ use mailstead_message::{Fields, Structure};
 
 use crate::check::{Area, Findings};
 use crate::error::{Error, Result};
-use crate::ids::{AccountId, MailboxId, MessageId, Uid, UidSet};
-use crate::messages::{Detail, StoredMessage};
-use crate::sql::{Connection, Dialect, json_list, params};
+use crate::ids::{AccountId, MessageId};
+use crate::messages::StoredMessage;
+use crate::sql::{Connection, Dialect, params};
 use crate::transaction::{Indexing, Read, Write};
 
 pub use fold::fold;
 
-use needle::{Finder, Fragment, Plan};
 use tokens::{Coverage, Tokenizer};
 
 /// What a search looks at.
@@ -275,142 +275,6 @@ impl Write<'_> {
     }
 }
 
-/// Candidates that are read instead of narrowing them down further by common words.
-const READ_RATHER: usize = 100;
-
-impl Read<'_> {
-    /// The messages of a mailbox whose text contains `needle`, by UID: a substring of the decoded text
-    /// without regard to case (RFC 9051 §6.4.4). Only messages of `within` are looked at, if it is given.
-    pub fn search_text(
-        &self,
-        mailbox: MailboxId,
-        needle: &str,
-        field: TextField,
-        within: Option<&UidSet>,
-    ) -> Result<Vec<Uid>> {
-        let verified = |candidates: Vec<(Uid, MessageId)>| -> Result<Vec<Uid>> {
-            let mut found = Vec::new();
-            for (uid, id) in candidates {
-                if self.text_matches(id, field, Finder::new(needle))? {
-                    found.push(uid);
-                }
-            }
-            Ok(found)
-        };
-        let mut found = match Plan::new(needle) {
-            Plan::Everything => return Ok(uids_of(self.searched(mailbox, None, within)?)),
-            Plan::Scan => return verified(self.searched(mailbox, None, within)?),
-            Plan::Certain(fragment) => {
-                let documents = self.documents_with(field, &self.terms_of(&Fragment::Within(fragment))?)?;
-                uids_of(self.searched(mailbox, Some(documents), within)?)
-            }
-            Plan::Candidates(fragments) => {
-                let documents = self.documents_with_all(field, &fragments)?;
-                verified(self.searched(mailbox, Some(documents), within)?)?
-            }
-        };
-        found.extend(verified(self.searched_partial(mailbox, within)?)?);
-        found.sort_unstable();
-        found.dedup();
-        Ok(found)
-    }
-
-    fn terms_of(&self, fragment: &Fragment) -> Result<Vec<String>> {
-        match fragment {
-            Fragment::Within(piece) => {
-                word_index(self.sql().dialect()).terms_within(self.sql(), self.account_id(), piece)
-            }
-            Fragment::Whole(run) => Ok(vec![run.clone()]),
-        }
-    }
-
-    fn documents_with(&self, field: TextField, terms: &[String]) -> Result<HashSet<i64>> {
-        word_index(self.sql().dialect()).documents(self.sql(), self.account_id(), field, terms)
-    }
-
-    fn documents_with_all(&self, field: TextField, fragments: &[Fragment]) -> Result<HashSet<i64>> {
-        let mut alternatives =
-            fragments.iter().map(|fragment| self.terms_of(fragment)).collect::<Result<Vec<Vec<String>>>>()?;
-        // The fewest terms first: most likely the fewest documents.
-        alternatives.sort_by_key(Vec::len);
-        let mut alternatives = alternatives.iter();
-        let Some(first) = alternatives.next() else { return Ok(HashSet::new()) };
-        let mut documents = self.documents_with(field, first)?;
-        for terms in alternatives {
-            if documents.len() <= READ_RATHER {
-                break;
-            }
-            let others = self.documents_with(field, terms)?;
-            documents.retain(|document| others.contains(document));
-        }
-        Ok(documents)
-    }
-
-    /// The messages of a mailbox among some documents, or all, with the set applied, by UID.
-    fn searched(
-        &self,
-        mailbox: MailboxId,
-        documents: Option<HashSet<i64>>,
-        within: Option<&UidSet>,
-    ) -> Result<Vec<(Uid, MessageId)>> {
-        let Some(documents) = documents else {
-            return self.candidates(
-                "select uid, id from messages where account_id = $1 and mailbox_id = $2 order by uid",
-                mailbox,
-                "",
-                within,
-            );
-        };
-        if documents.is_empty() {
-            return Ok(Vec::new());
-        }
-        let list = self.sql().dialect().int_list("$3");
-        let sql = format!(
-            "select m.uid, m.id from search_documents d
-                join messages m on m.account_id = d.account_id and m.id = d.id
-                where d.account_id = $1 and d.document_id in (select n from {list} l) and m.mailbox_id = $2 order by m.uid"
-        );
-        self.candidates(&sql, mailbox, &json_list(documents), within)
-    }
-
-    /// The messages of a mailbox whose terms were not all indexed.
-    fn searched_partial(&self, mailbox: MailboxId, within: Option<&UidSet>) -> Result<Vec<(Uid, MessageId)>> {
-        let sql = "select m.uid, m.id from search_partial p
-            join search_documents d on d.account_id = p.account_id and d.document_id = p.document_id
-            join messages m on m.account_id = d.account_id and m.id = d.id
-            where p.account_id = $1 and m.mailbox_id = $2 order by m.uid";
-        self.candidates(sql, mailbox, "", within)
-    }
-
-    fn candidates(
-        &self,
-        sql: &str,
-        mailbox: MailboxId,
-        list: &str,
-        within: Option<&UidSet>,
-    ) -> Result<Vec<(Uid, MessageId)>> {
-        let all = params![self.account_id(), mailbox, list];
-        let params = if list.is_empty() { &all[..2] } else { &all[..] };
-        let mut found = self.sql().rows(sql, params, |row| Ok((row.get(0)?, row.get(1)?)))?;
-        found.retain(|&(uid, _)| within.is_none_or(|set| set.contains(uid)));
-        Ok(found)
-    }
-
-    /// Whether a message's decoded text contains the needle.
-    fn text_matches(&self, id: MessageId, field: TextField, mut finder: Finder) -> Result<bool> {
-        let (_, row) = self.message(id, Detail::Content)?;
-        let content = row.content.ok_or_else(|| Error::corrupt(format!("message {id} has no structure")))?;
-        let message = self.open_message(id)?;
-        let (structure, mut octets) = (content.structure()?, &message);
-        text::searchable(&structure, &mut octets, &mut |place, piece| {
-            if field.covers(place) {
-                finder.feed(piece);
-            }
-        })?;
-        Ok(finder.finish())
-    }
-}
-
 impl Read<'_> {
     /// Documents that the index has and no message refers to, and the other way round, for `check`.
     pub(crate) fn check_documents(&self, findings: &mut Findings) -> Result<()> {
@@ -444,8 +308,4 @@ impl Source for &StoredMessage {
         out.extend(self.read_at(range)?);
         Ok(())
     }
-}
-
-fn uids_of(found: Vec<(Uid, MessageId)>) -> Vec<Uid> {
-    found.into_iter().map(|(uid, _)| uid).collect()
 }
