@@ -182,6 +182,10 @@ impl Drop for Server {
     #[expect(clippy::print_stderr, reason = "a failed test shows what the server said")]
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
+            if !self.wrapper.is_empty() {
+                // A killed strace would let the server live on.
+                let _ = Command::new(binary()).args(["stop", "--dir"]).arg(&self.directory).output();
+            }
             let _ = self.child.kill();
             let _ = self.child.wait();
         }

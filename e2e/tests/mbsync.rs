@@ -91,8 +91,9 @@ fn synchronises_both_ways() {
     assert!(found(&mut imap, "SUBJECT \"written here\"").contains(" 21"), "a new message travelled from here to there");
     let files = Mirror::files(&mirror.inbox());
     assert_eq!(files.len(), 19);
-    let replied =
-        files.iter().filter(|file| file.to_string_lossy().rsplit(":2,").next().is_some_and(|f| f.contains('R')));
+    let replied = files
+        .iter()
+        .filter(|file| file.to_string_lossy().rsplit_once(":2,").is_some_and(|(_, flags)| flags.contains('R')));
     assert_eq!(replied.count(), 1, "flags travelled from there to here");
 
     // A further run finds nothing to do.
