@@ -125,7 +125,7 @@ fn messages_are_on_disk_before_250() {
         assert!(reply.starts_with("250 2.2.0"), "{reply}");
     }
     drop(smtp);
-    server.kill();
+    server.stop();
     assert_ordered(&trace, &server, "\"250 2.2.0", 5);
 }
 
@@ -142,7 +142,7 @@ fn flags_are_on_disk_before_ok() {
         while !imap.response().expect("a response").starts_with("durable OK") {}
     }
     drop(imap);
-    server.kill();
+    server.stop();
     assert_ordered(&trace, &server, "durable OK", 5);
 }
 
