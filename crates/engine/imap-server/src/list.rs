@@ -32,10 +32,10 @@ impl Session {
             self.wire.send(&Response::List(root));
             return Ok(reply::ok("LIST completed"));
         }
-        let patterns = list.patterns.iter().map(|pattern| Pattern::new(&list.reference, pattern)).collect();
+        let patterns: Vec<_> = list.patterns.iter().map(|pattern| Pattern::new(&list.reference, pattern)).collect();
         let wants_status = !status.is_empty();
         let listed =
-            account.read(move |read| listed(read, list.select.unwrap_or_default(), patterns, wants_status)).await?;
+            account.read(move |read| listed(read, list.select.unwrap_or_default(), &patterns, wants_status)).await?;
         for (entry, found) in listed {
             self.wire.send(&Response::List(entry));
             if let Some(found) = found {
@@ -53,7 +53,7 @@ impl Session {
         let account = self.logged_in()?;
         let select = ListSelect { subscribed: true, recursive_match: true, ..ListSelect::default() };
         let patterns = vec![Pattern::new(&reference, &pattern)];
-        let listed = account.read(move |read| listed(read, select, patterns, false)).await?;
+        let listed = account.read(move |read| listed(read, select, &patterns, false)).await?;
         for (entry, _) in listed {
             let subscribed = entry.attributes.contains(&ListAttribute::Subscribed);
             let attributes = if subscribed { Vec::new() } else { vec![ListAttribute::NoSelect] };
@@ -68,12 +68,12 @@ impl Session {
 fn listed(
     read: &Read<'_>,
     select: ListSelect,
-    patterns: Vec<Pattern>,
+    patterns: &[Pattern],
     wants_status: bool,
 ) -> store::Result<Vec<(ListEntry, Option<Found>)>> {
     let (mailboxes, subscriptions) = (read.mailboxes()?, read.subscriptions()?);
     let hierarchy = Hierarchy::new(&mailboxes, &subscriptions);
-    let chosen = hierarchy.choose(select, &patterns);
+    let chosen = hierarchy.choose(select, patterns);
     let with_status = |Chosen { entry, selected }| {
         let found = selected.filter(|_| wants_status).map(|mailbox| Found::new(read, mailbox.clone())).transpose()?;
         Ok((entry, found))

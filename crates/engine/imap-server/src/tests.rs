@@ -26,7 +26,7 @@ use mailstead_names::Secret;
 use mailstead_net::limits::{AuthFailureSettings, AuthFailures};
 use mailstead_net::{Admission, Connection, ConnectionId, Stream};
 use mailstead_runtime::{Clock, Shutdown, SystemClock};
-use mailstead_store::{Account, Flags, NewAccount, NewMessage, Options, Store, WeakVerifiers};
+use mailstead_store::{Account, Depth, Flags, NewAccount, NewMessage, Options, Orphans, Store, WeakVerifiers};
 use mailstead_testkit::{SeededRandom, duplex};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -135,6 +135,12 @@ impl Scene {
         appended.await.expect("stored").uid.number()
     }
 
+    /// At the end of every scenario: nothing in the store contradicts itself.
+    async fn check(&self) {
+        let report = self.store.check(Depth::Contents, Orphans::Report).await.expect("a check");
+        assert!(report.is_clean(), "{:?}", report.problems);
+    }
+
     /// Messages named `m1`, `m2`, ... in Inbox.
     async fn fill(&self, count: usize) {
         for n in 1..=count {
@@ -169,15 +175,18 @@ impl Client {
 
     /// The next line, without its end; literals are left as lines.
     async fn line(&mut self) -> String {
+        let line = tokio::time::timeout(Duration::from_secs(20), self.patient_line()).await;
+        line.unwrap_or_else(|_| panic!("no more lines; unread: {:?}", String::from_utf8_lossy(&self.unread)))
+    }
+
+    /// The next line, however long it takes.
+    async fn patient_line(&mut self) -> String {
         loop {
             if let Some(end) = self.unread.windows(2).position(|pair| pair == b"\r\n") {
                 let line: Vec<u8> = self.unread.drain(..end + 2).take(end).collect();
                 return String::from_utf8_lossy(&line).into_owned();
             }
-            let got = tokio::time::timeout(Duration::from_secs(20), self.stream.read_buf(&mut self.unread)).await;
-            let got =
-                got.unwrap_or_else(|_| panic!("no more lines; unread: {:?}", String::from_utf8_lossy(&self.unread)));
-            if got.unwrap_or(0) == 0 {
+            if self.stream.read_buf(&mut self.unread).await.unwrap_or(0) == 0 {
                 return "<closed>".to_owned();
             }
         }

@@ -26,6 +26,7 @@ async fn messages_are_stored_with_flags_and_date() {
         S: c OK [APPENDUID ~"#,
     )
     .await;
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -58,6 +59,7 @@ async fn refusals_come_before_the_message() {
         S: f OK ~",
     )
     .await;
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -94,4 +96,5 @@ async fn utf8_headers_need_a_session_that_can_read_them() {
         S: b OK [APPENDUID ~",
         )
         .await;
+    scene.check().await;
 }

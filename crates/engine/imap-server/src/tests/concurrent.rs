@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use mailstead_imap::client::{Fetch, Reader, Response, Status};
+use mailstead_imap::client::{Fetch, Reader, Response, Status, Value};
 use mailstead_imap::response::Condition;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -46,18 +46,18 @@ impl Believer {
 
     fn fetch(&mut self, fetch: &Fetch) {
         let known = &mut self.messages[fetch.sequence as usize - 1];
-        if let Some(uid) = fetch.item("UID").and_then(|value| value.as_number()) {
+        if let Some(uid) = fetch.item("UID").and_then(Value::as_number) {
             let uid = u32::try_from(uid).expect("32 bits");
             assert!(known.0.is_none_or(|known| known == uid), "message {} is not {uid}", fetch.sequence);
             known.0 = Some(uid);
         }
-        if let Some(flags) = fetch.item("FLAGS").and_then(|value| value.as_list()) {
-            let flags: BTreeSet<String> = flags.iter().filter_map(|flag| flag.as_atom()).map(str::to_owned).collect();
+        if let Some(flags) = fetch.item("FLAGS").and_then(Value::as_list) {
+            let flags: BTreeSet<String> = flags.iter().filter_map(Value::as_atom).map(str::to_owned).collect();
             let unannounced = flags.iter().find(|flag| *flag != "\\Recent" && !self.flags.contains(flag));
             assert_eq!(unannounced, None, "FLAGS comes before a keyword is used");
             known.1 = Some(flags.into_iter().filter(|flag| flag != "\\Recent").collect());
         }
-        if let Some([modseq]) = fetch.item("MODSEQ").and_then(|value| value.as_list()) {
+        if let Some([modseq]) = fetch.item("MODSEQ").and_then(Value::as_list) {
             self.seen_modseq = self.seen_modseq.max(modseq.as_number().expect("a number"));
         }
     }
@@ -210,4 +210,5 @@ async fn run(steps: Vec<Step>) {
         let highest = u64::try_from(highest.0).expect("not negative");
         assert!(session.believer.modseq <= highest, "nobody remembers what has not happened");
     }
+    scene.check().await;
 }

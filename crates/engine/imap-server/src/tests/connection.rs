@@ -59,6 +59,7 @@ async fn nobody_logs_in_without_tls() {
         S: <closed>"
         ))
         .await;
+    scene.check().await;
 }
 
 /// What was sent in the clear after STARTTLS is never obeyed (RFC 9051 §6.2.1).
@@ -70,6 +71,7 @@ async fn plaintext_after_starttls_ends_the_connection() {
     client.send(b"a STARTTLS\r\nb NOOP\r\n").await;
     assert!(client.line().await.starts_with("a OK"));
     assert_eq!(client.line().await, "<closed>");
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -90,6 +92,7 @@ async fn authenticate_plain_with_and_without_initial_response() {
         client.line().await;
         client.play(&script).await;
     }
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -108,6 +111,7 @@ async fn long_ids_and_odd_values_are_answered() {
     let long = "x".repeat(3000);
     let answer = client.ask(&format!("ID (\"name\" \"{long}\" \"version\" NIL \"odd {long}\" \"\")")).await;
     assert!(answer.contains("OK"), "{answer}");
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -126,6 +130,7 @@ async fn enable_names_what_it_enables() {
         S: b OK ~",
         )
         .await;
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -141,6 +146,7 @@ async fn others_than_imap_clients_are_shown_the_door() {
         S: * BYE ~",
         )
         .await;
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -159,6 +165,7 @@ async fn mistakes_are_answered_and_the_session_goes_on() {
         S: c OK ~",
         )
         .await;
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -171,6 +178,7 @@ async fn a_stop_says_goodbye() {
     scene.shutdown.begin();
     assert!(waiting.line().await.starts_with("* BYE "));
     assert!(idling.line().await.starts_with("* BYE "));
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -205,4 +213,59 @@ async fn idle_tells_at_once() {
         S: a OK ~",
         )
         .await;
+    scene.check().await;
+}
+
+/// Commands sent without waiting are run in their order, also when they come in pieces.
+#[tokio::test]
+async fn pipelined_commands_run_in_order() {
+    let scene = scene().await;
+    scene.fill(3).await;
+    let script = b"a SELECT Inbox\r\nb UID SEARCH RETURN (SAVE) SUBJECT {2+}\r\nm2\r\nc STORE $ +FLAGS (\\Deleted)\r\nd EXPUNGE\r\n\
+        e FETCH 1:* UID\r\nf LOGOUT\r\n";
+    for piece in [script.len(), 1, 7] {
+        let mut client = scene.session().await;
+        for octets in script.chunks(piece) {
+            client.send(octets).await;
+        }
+        client
+            .play(
+                r"
+            S: ~
+            S: a OK ~
+            S: b OK ~
+            S: ~
+            S: c OK ~
+            S: ~
+            S: d OK ~
+            S: * 1 FETCH (UID 1)
+            S: * 2 FETCH (UID 3)
+            S: e OK ~
+            S: * BYE ~
+            S: f OK ~
+            S: <closed>",
+            )
+            .await;
+    }
+    scene.check().await;
+}
+
+/// Before login the server waits half a minute; after it, as long as RFC 9051 §5.4 demands.
+#[tokio::test]
+async fn silence_ends_a_session() {
+    let scene = scene().await;
+    let mut stranger = scene.connect(Security::Cleartext, PlaintextLogin::Allowed);
+    stranger.line().await;
+    let mut jane = scene.session().await;
+    let mut idling = scene.selected("Inbox").await;
+    idling.send(b"a IDLE\r\n").await;
+    assert_eq!(idling.line().await, "+ idling");
+    tokio::time::pause();
+    let start = tokio::time::Instant::now();
+    assert!(stranger.patient_line().await.starts_with("* BYE "));
+    assert_eq!(start.elapsed().as_secs(), 30);
+    assert!(jane.patient_line().await.starts_with("* BYE "));
+    assert!(start.elapsed().as_secs() >= 30 * 60);
+    assert!(idling.patient_line().await.starts_with("* BYE "));
+    assert!(start.elapsed().as_secs() >= 30 * 60);
 }

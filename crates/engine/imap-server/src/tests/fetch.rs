@@ -47,6 +47,7 @@ async fn small_items_in_the_order_asked() {
         S: d OK ~"#,
     )
     .await;
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -82,6 +83,7 @@ async fn sections_are_served_exactly() {
         S: d OK ~"#,
     )
     .await;
+    scene.check().await;
 }
 
 /// Address groups keep their NIL markers in ENVELOPE.
@@ -91,6 +93,7 @@ async fn groups_keep_their_markers() {
     scene.deliver("Inbox", MIXED).await;
     let answer = scene.selected("Inbox").await.ask("FETCH 1 ENVELOPE").await;
     assert!(answer.contains(r#"((NIL NIL "friends" NIL)(NIL NIL NIL NIL)("Bob" NIL "b" "example.org"))"#), "{answer}");
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -105,6 +108,7 @@ async fn unknown_transfer_encodings_are_named() {
         S: a NO [UNKNOWN-CTE] ~"#,
     )
     .await;
+    scene.check().await;
 }
 
 /// `\Seen` set by a FETCH is reported in that FETCH's own reply, and only where it was missing.
@@ -154,6 +158,7 @@ async fn implicit_seen_is_in_the_reply() {
         S: d OK ~",
         )
         .await;
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -169,6 +174,7 @@ async fn large_messages_are_streamed() {
     assert_eq!(part.matches(&line).count(), 1000);
     let decoded = client.ask("FETCH 1 BINARY.PEEK[1]<499900.500>").await;
     assert!(decoded.starts_with("* 1 FETCH (BINARY[1]<499900> {100}\n"), "{decoded}");
+    scene.check().await;
 }
 
 const INTERNATIONAL: &str = "From: Jürgen <jürgen@example.org>\nTo: jane@example.org\nSubject: Grüße\n\nhallo\n";
@@ -188,4 +194,5 @@ async fn old_sessions_see_a_surrogate() {
     let header = new.ask("FETCH 1 (BODY.PEEK[HEADER] ENVELOPE)").await;
     assert!(header.contains("Subject: Grüße"), "{header}");
     assert!(header.contains(r#""Grüße""#), "{header}");
+    scene.check().await;
 }

@@ -48,6 +48,7 @@ async fn mailboxes_come_and_go() {
         S: p OK ~"#,
         )
         .await;
+    scene.check().await;
 }
 
 /// `&-` may stand beside a shifted run in modified UTF-7.
@@ -72,6 +73,7 @@ async fn names_are_modified_utf7_until_utf8_is_enabled() {
         S: d OK ~",
         )
         .await;
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -93,4 +95,5 @@ async fn renaming_inbox_moves_its_messages() {
         S: b OK ~",
         )
         .await;
+    scene.check().await;
 }

@@ -36,6 +36,7 @@ async fn enabling_commands_enable() {
     assert!(answer.starts_with("* 2 FETCH (UID 2 MODSEQ ("), "{answer}");
     let answer = client.ask("FETCH 2 FLAGS").await;
     assert!(answer.contains("FLAGS (\\Recent \\Seen) MODSEQ ("), "{answer}");
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -55,6 +56,7 @@ async fn conditional_store() {
     // RFC 7162 §3.1.3, example 7: 0 always fails.
     let answer = client.ask("UID STORE 3 (UNCHANGEDSINCE 0) +FLAGS.SILENT ($MDNSent)").await;
     assert!(answer.starts_with("OK [MODIFIED 3] "), "{answer}");
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -76,6 +78,7 @@ async fn changed_since_and_vanished() {
     let mut plain = scene.selected("Inbox").await;
     assert!(plain.ask("UID FETCH 1:10 (FLAGS) (CHANGEDSINCE 1 VANISHED)").await.contains("BAD"));
     assert!(plain.ask("SELECT Inbox (QRESYNC (1 1))").await.contains("BAD"));
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -113,6 +116,7 @@ async fn select_with_qresync_tells_what_was_missed() {
     // §3.2.5: another UIDVALIDITY, nothing more to say.
     let answer = client.ask(&format!("SELECT Inbox (QRESYNC ({} {highest}))", validity + 1)).await;
     assert!(missed(&answer).is_empty() && answer.contains("OK [READ-WRITE]"), "{answer}");
+    scene.check().await;
 }
 
 /// RFC 7162 §6: while an expunge is held back, the client is kept from remembering a mod-sequence beyond it.
@@ -131,6 +135,7 @@ async fn delayed_expunges_lower_the_highest_modseq() {
     let answer = client.ask("NOOP").await;
     assert!(answer.starts_with("* VANISHED 1\n* OK [HIGHESTMODSEQ "), "{answer}");
     assert!(number(&answer, "[HIGHESTMODSEQ ") >= modseq(&mut client, 3).await, "{answer}");
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -140,4 +145,5 @@ async fn implicit_seen_tells_its_modseq() {
     let mut client = aware(&scene, "CONDSTORE").await;
     let answer = client.ask("FETCH 1 BODY[TEXT]<0.4>").await;
     assert!(answer.contains(" UID 1 FLAGS (\\Recent \\Seen) MODSEQ ("), "{answer}");
+    scene.check().await;
 }

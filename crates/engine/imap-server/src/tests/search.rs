@@ -241,6 +241,7 @@ async fn ends_of_a_large_mailbox() {
         S: d OK ~"#,
     )
     .await;
+    scene.check().await;
 }
 
 /// A message in pieces that a plain reading understands.

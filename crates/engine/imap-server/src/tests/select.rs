@@ -35,6 +35,7 @@ async fn select_says_everything() {
           C: e FETCH 1 FLAGS
           S: e BAD ~"#,
     ).await;
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -71,6 +72,7 @@ async fn rev2_sessions_hear_nothing_of_recent() {
         S: a OK ~",
         )
         .await;
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -110,6 +112,7 @@ async fn expunge_renumbers_and_close_is_silent() {
         S: i OK ~",
     )
     .await;
+    scene.check().await;
 }
 
 /// RFC 9051 §7.5.1: another session's expunge changes no number while FETCH, STORE or SEARCH is answered.
@@ -144,6 +147,7 @@ async fn numbers_hold_until_a_command_that_may_change_them() {
         S: e OK ~",
         )
         .await;
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -179,6 +183,7 @@ async fn message_numbers_out_of_range_never_give_a_wrong_answer() {
         S: c BAD ~",
         )
         .await;
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -194,4 +199,5 @@ async fn a_mailbox_deleted_elsewhere_ends_the_session() {
         S: <closed>",
         )
         .await;
+    scene.check().await;
 }

@@ -32,6 +32,7 @@ async fn flags_are_told_unless_silent() {
         S: a OK ~",
         )
         .await;
+    scene.check().await;
 }
 
 /// A keyword nobody has seen is announced by FLAGS before it is used, in every session.
@@ -62,6 +63,7 @@ async fn new_keywords_are_announced() {
         S: a OK ~",
         )
         .await;
+    scene.check().await;
 }
 
 /// RFC 9051 §6.4.6: `.SILENT` does not hide what somebody else did.
@@ -80,6 +82,7 @@ async fn silence_does_not_hide_other_changes() {
         S: a OK ~",
         )
         .await;
+    scene.check().await;
 }
 
 #[tokio::test]
@@ -115,4 +118,5 @@ async fn copy_and_move_tell_the_uids() {
     .await;
     let answer = scene.selected("Inbox").await.ask("UID COPY 1,3 Archive").await;
     assert!(answer.contains(" 1,3 5:6] "), "{answer}");
+    scene.check().await;
 }
