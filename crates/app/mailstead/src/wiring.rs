@@ -15,9 +15,10 @@ use mailstead_names::Host;
 use mailstead_net::limits::{
     AuthFailureSettings, AuthFailures, ConnectionLimitSettings, ConnectionLimits, Network, PerClass,
 };
-use mailstead_net::tls::{Verification, roots_from_file};
+use mailstead_net::tls::{Verification, roots_from_file, system_roots};
 use mailstead_net::{AddressPolicy, ConnectionIds, DirectDialer, Listener, PlainResolver, Reception, ResolvConf};
 use mailstead_runtime::{Clock, Random, Shutdown, Supervisor, SystemRandom};
+use mailstead_sasl::client::Credentials;
 use mailstead_smtp_server::Sandbox;
 use mailstead_store::Store;
 use tokio::sync::watch;
@@ -249,12 +250,10 @@ fn address_policy(config: &Config) -> AddressPolicy {
     if config.sandbox.is_some() { AddressPolicy::LoopbackOnly } else { AddressPolicy::Any }
 }
 
-/// The system's roots are not read yet: a next hop over the internet waits for the delivery rules.
+/// Whom to believe who a next hop is.
 fn verification(config: &Config) -> Result<Verification, Failure> {
-    let roots = match &config.tls {
-        Some(files) => roots_from_file(&files.certificate)?,
-        None => return Ok(Verification::Opportunistic),
-    };
+    let ca_file = config.queue.next_hop.as_ref().and_then(|hop| hop.ca_file.as_ref());
+    let roots = ca_file.map_or_else(|| Ok(system_roots()), |file| roots_from_file(file))?;
     Ok(Verification::Pkix(Arc::new(roots)))
 }
 
@@ -264,13 +263,32 @@ fn marks(data_directory: &Path, random: &Arc<dyn Random>) -> Result<mailstead_sm
 }
 
 fn queue_settings(config: &Config, services: &[Service]) -> mailstead_queue::Settings {
+    use mailstead_config::HopSecurity as Configured;
     use mailstead_queue::{HopSecurity, NextHop};
-    let hop = |host, port| NextHop { host, port, security: HopSecurity::Opportunistic, credentials: None };
-    let configured = config.queue.next_hop.as_ref().map(|next| hop(next.host.clone(), next.port));
+    let configured = config.queue.next_hop.as_ref().map(|hop| NextHop {
+        host: hop.place.host.clone(),
+        port: hop.place.port,
+        security: match hop.security {
+            Configured::Opportunistic => HopSecurity::Opportunistic,
+            Configured::StartTls => HopSecurity::StartTls,
+            Configured::Implicit => HopSecurity::Implicit,
+        },
+        credentials: hop.credentials.clone().map(|(authcid, password)| Credentials {
+            authzid: None,
+            authcid,
+            password,
+        }),
+    });
+    let ours = |address: std::net::SocketAddr| NextHop {
+        host: Host::Ip(address.ip()),
+        port: address.port(),
+        security: HopSecurity::Opportunistic,
+        credentials: None,
+    };
     // In a sandbox all mail comes back to ourselves, by SMTP as to anybody.
     let own = || services.iter().find(|service| service.role == Role::Smtp).map(|service| service.address);
     let next_hop = match (configured, config.sandbox.is_some()) {
-        (None, true) => own().map(|address| hop(Host::Ip(address.ip()), address.port())),
+        (None, true) => own().map(ours),
         (configured, _) => configured,
     };
     mailstead_queue::Settings { next_hop, ..mailstead_queue::Settings::new(config.hostname.clone()) }

@@ -23,8 +23,8 @@ pub use directory::{
 };
 pub use error::Error;
 pub use schema::{
-    Config, Database, HostPort, Limits, Listener, Log, LogFormat, LogLevel, MissingAddress, PlaintextLogin, Queue,
-    Role, Sandbox, Strictness, TlsFiles,
+    Config, Database, HopSecurity, HostPort, Limits, Listener, Log, LogFormat, LogLevel, MissingAddress, NextHop,
+    PlaintextLogin, Queue, Role, Sandbox, Strictness, TlsFiles,
 };
 pub use value::Network;
 pub use watch::{ConfigWatch, Reload};

@@ -209,10 +209,34 @@ impl Default for Limits {
 }
 
 /// How mail leaves.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Queue {
     /// The server that takes all mail for others.
-    pub next_hop: Option<HostPort>,
+    pub next_hop: Option<NextHop>,
+}
+
+/// A server that takes all mail for others.
+#[derive(Debug, Clone)]
+pub struct NextHop {
+    /// Where it is.
+    pub place: HostPort,
+    /// TLS towards it.
+    pub security: HopSecurity,
+    /// User name and password there.
+    pub credentials: Option<(String, Secret<String>)>,
+    /// Certificates to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// TLS towards a next hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HopSecurity {
+    /// STARTTLS where it is offered, whoever answers.
+    Opportunistic,
+    /// STARTTLS with a certificate that is verified.
+    StartTls,
+    /// TLS from the first octet, with a certificate that is verified.
+    Implicit,
 }
 
 /// A server to connect to.
@@ -291,11 +315,7 @@ fn read(mut top: Section<'_>, base: &Path) -> Option<Config> {
     let log = read_log(top.section("log"));
     let tls = top.section("tls").map(|section| read_tls(section, base));
     let limits = top.section("limits").map_or_else(Limits::default, read_limits);
-    let queue = top.section("queue").map_or_else(Queue::default, |mut queue| {
-        let next_hop = queue.optional("next-hop", value::host_port);
-        queue.finish();
-        Queue { next_hop }
-    });
+    let queue = top.section("queue").map_or_else(Queue::default, |section| read_queue(section, base));
     let listeners = read_listeners(&mut top, tls.is_some());
     let (directory, sandbox) = read_directory(&mut top, hostname.as_ref().map(|hostname| &hostname.value));
     top.finish();
@@ -369,6 +389,39 @@ fn read_limits(mut section: Section<'_>) -> Limits {
     };
     section.finish();
     limits
+}
+
+fn read_queue(mut section: Section<'_>, base: &Path) -> Queue {
+    const SECURITIES: [(&str, HopSecurity); 3] = [
+        ("opportunistic", HopSecurity::Opportunistic),
+        ("starttls", HopSecurity::StartTls),
+        ("tls", HopSecurity::Implicit),
+    ];
+    let place = section.optional("next-hop", value::host_port);
+    let security = section.optional("security", |value| value::one_of(value, &SECURITIES));
+    let security = security.unwrap_or(HopSecurity::Opportunistic);
+    let username = section.placed("username", value::text);
+    let password = section.optional("password", value::secret);
+    let ca_file = section.optional("ca-file", value::path).map(|file| base.join(file));
+    if let Some(username) = &username
+        && security == HopSecurity::Opportunistic
+    {
+        let advice = "add security = \"starttls\" or security = \"tls\"";
+        section.complain(
+            &username.span,
+            Complaint::new("a password is not sent to a server that is not verified", advice),
+        );
+    }
+    let credentials = match (username, password) {
+        (Some(username), Some(password)) => Some((username.value, password)),
+        (Some(username), None) if !section.has("password") => {
+            section.complain(&username.span, Complaint::new("`username` needs a `password`", "add password = \"…\""));
+            None
+        }
+        _ => None,
+    };
+    section.finish();
+    Queue { next_hop: place.map(|place| NextHop { place, security, credentials, ca_file }) }
 }
 
 fn values<T>(list: Vec<Placed<T>>) -> Vec<T> {

@@ -77,6 +77,11 @@ fn fixed_differences(old: &Config, new: &Config) -> Vec<&'static str> {
         crate::Database::Sqlite => None,
         crate::Database::Postgres { url } => Some(url.expose().clone()),
     };
+    let next_hop = |config: &Config| {
+        let hop = config.queue.next_hop.as_ref()?;
+        let credentials = hop.credentials.as_ref().map(|(name, password)| (name.clone(), password.expose().clone()));
+        Some((hop.place.clone(), hop.security, credentials, hop.ca_file.clone()))
+    };
     let settings = [
         ("hostname", old.hostname != new.hostname),
         ("data-directory", old.data_directory != new.data_directory),
@@ -85,7 +90,7 @@ fn fixed_differences(old: &Config, new: &Config) -> Vec<&'static str> {
         ("listener", old.listeners != new.listeners),
         ("tls", old.tls != new.tls),
         ("limits", old.limits != new.limits),
-        ("queue", old.queue != new.queue),
+        ("queue", next_hop(old) != next_hop(new)),
         ("pedantic", old.strictness != new.strictness),
         ("sandbox", old.sandbox.is_some() != new.sandbox.is_some()),
     ];

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use mailstead_config::{
-    AccountName, Config, ConfigWatch, Database, Error, LogFormat, LogLevel, MissingAddress, Network, PlaintextLogin,
-    Role, Strictness, edit,
+    AccountName, Config, ConfigWatch, Database, Error, HopSecurity, LogFormat, LogLevel, MissingAddress, Network,
+    PlaintextLogin, Role, Strictness, edit,
 };
 use mailstead_names::Address;
 
@@ -45,6 +45,10 @@ submissions-per-day = 50
 
 [queue]
 next-hop = "[::1]:1025"
+security = "starttls"
+username = "jane"
+password = "hunter3"
+ca-file = "hop.pem"
 
 [domains."example.org"]   # ours since 1997
 subaddress-separators = "+"
@@ -66,7 +70,7 @@ fn all_keys_have_their_meaning() {
     assert_eq!(config.hostname.as_ascii(), "mail.example.org");
     assert_eq!(config.data_directory, Path::new("/etc/mailstead/data"));
     assert!(matches!(&config.database, Database::Postgres { url } if url.expose().ends_with("/mail")));
-    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(!format!("{config:?}").contains("hunter"));
     assert_eq!((config.log.level, config.log.format), (LogLevel::TraceAuth, LogFormat::Json));
     let tls = config.tls.unwrap();
     assert_eq!(tls.certificate, Path::new("/etc/ssl/mail.pem"));
@@ -80,7 +84,10 @@ fn all_keys_have_their_meaning() {
     assert_eq!(config.limits.message_size, 25 << 20);
     assert_eq!(config.limits.submissions_per_day, 50);
     assert_eq!(config.limits.exempt_networks[1], Network { address: "::1".parse().unwrap(), prefix: 128 });
-    assert_eq!(config.queue.next_hop.unwrap().to_string(), "[::1]:1025");
+    let hop = config.queue.next_hop.unwrap();
+    assert_eq!((hop.place.to_string().as_str(), hop.security), ("[::1]:1025", HopSecurity::StartTls));
+    assert_eq!(hop.ca_file.as_deref(), Some(Path::new("/etc/mailstead/hop.pem")));
+    assert!(hop.credentials.is_some_and(|(name, password)| name == "jane" && password.expose() == "hunter3"));
     assert_eq!(config.strictness, Strictness::Lenient);
     assert!(config.sandbox.is_none());
     assert_eq!(config.directory.account("jane").unwrap().quota, Some(2_000_000_000));

@@ -107,6 +107,14 @@ accounts = { jane = 3 }
     insta::assert_snapshot!(mistakes(source));
 }
 
+#[test]
+fn credentials_without_verified_tls_or_without_password() {
+    let source = format!(
+        "hostname = \"a.example\"\ndata-directory = \"d\"\n{REST}[queue]\nnext-hop = \"h.example:25\"\nusername = \"jane\"\n"
+    );
+    insta::assert_snapshot!(mistakes(&source));
+}
+
 /// A database URL has a password inside; no message repeats it.
 #[test]
 fn secrets_are_not_repeated() {

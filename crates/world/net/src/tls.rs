@@ -132,6 +132,23 @@ pub fn roots_from_file(path: &Path) -> Result<RootCertStore, Error> {
     Ok(roots)
 }
 
+/// Where systems keep the certificates that they trust, in one file.
+const SYSTEM_ROOTS: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/// The roots that the system trusts: those of the first file that is there, without those that cannot be used.
+/// `SSL_CERT_FILE` comes first. Empty when there are none, and then nothing can be verified.
+#[must_use]
+pub fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let chosen = std::env::var_os("SSL_CERT_FILE").map(std::path::PathBuf::from);
+    let files = chosen.into_iter().chain(SYSTEM_ROOTS.iter().map(std::path::PathBuf::from));
+    if let Some(found) = files.map(|file| certificates(&file)).find_map(Result::ok) {
+        roots.add_parsable_certificates(found);
+    }
+    roots
+}
+
 /// What a handshake negotiated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFacts {
