@@ -94,6 +94,7 @@ impl Session {
         match result {
             Ok(user) => {
                 tracing::Span::current().record("user", user.name.as_str());
+                self.wire.be_patient();
                 self.user = Some(User { notices: user.account.notices(), account: user.account });
                 Ok(reply::logged_in(self.capabilities()))
             }

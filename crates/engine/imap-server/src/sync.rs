@@ -18,22 +18,26 @@ impl Session {
     pub(crate) async fn sync(&mut self) -> Outcome<()> {
         let (Some(user), Some(selected)) = (&mut self.user, &mut self.selected) else { return Ok(()) };
         let (mailbox, since) = (selected.mailbox, selected.view.modseq());
-        let news = user
-            .account
-            .read(move |read| {
-                let changed = read.highest_modseq(mailbox)? > since;
-                if changed { read.changes_since(mailbox, since).map(Some) } else { Ok(None) }
-            })
-            .await;
-        match news {
+        let news = user.account.read(move |read| {
+            if read.highest_modseq(mailbox)? <= since {
+                return Ok(None);
+            }
+            let row = read.mailbox(mailbox)?;
+            Ok(Some((read.changes_since(mailbox, since)?, row.first_recent < row.uid_next)))
+        });
+        let unclaimed = match news.await {
             Ok(None) => return Ok(()),
-            Ok(Some(changes)) => selected.view.apply(changes),
+            Ok(Some((changes, unclaimed))) => {
+                selected.view.apply(changes);
+                unclaimed
+            }
             Err(Error::NoMailbox | Error::NoAccount) => {
                 return Err(Interrupt::Close(Close::Bye(reply::BYE_MAILBOX_GONE)));
             }
             Err(error) => return Err(error.into()),
-        }
-        if selected.view.has_arrivals() && !self.enabled.rev2 && selected.access == Access::ReadWrite {
+        };
+        // RFC 3501 §2.3.2: a message is recent in one session only, the first that hears of it.
+        if unclaimed && selected.view.has_arrivals() && !self.enabled.rev2 && selected.access == Access::ReadWrite {
             let from = user.account.write(move |write| write.claim_recent(mailbox)).await?;
             selected.view.claim_recent(Some(from));
         }

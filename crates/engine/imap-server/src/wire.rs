@@ -4,6 +4,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -31,11 +32,20 @@ pub(crate) struct Wire {
     pub(crate) encoder: Encoder,
     input: Vec<u8>,
     settings: Arc<Settings>,
+    /// How long the client may take to accept what we send.
+    patience: Duration,
 }
 
 impl Wire {
     pub(crate) fn new(stream: Stream, limits: Limits, settings: Arc<Settings>) -> Wire {
-        Wire { stream, framing: Framing::new(limits), encoder: Encoder::new(), input: vec![0; 8 * 1024], settings }
+        let patience = settings.login_timeout;
+        let (framing, encoder) = (Framing::new(limits), Encoder::new());
+        Wire { stream, framing, encoder, input: vec![0; 8 * 1024], settings, patience }
+    }
+
+    /// After login a client may be slow.
+    pub(crate) fn be_patient(&mut self) {
+        self.patience = self.settings.write_timeout;
     }
 
     pub(crate) fn stream(&self) -> &Stream {
@@ -107,7 +117,7 @@ impl Wire {
         if octets.is_empty() {
             return Ok(());
         }
-        self.stream.set_write_deadline(Deadline::after(self.settings.write_timeout));
+        self.stream.set_write_deadline(Deadline::after(self.patience));
         self.stream.write_all(&octets).await.map_err(Close::Gone)?;
         self.stream.flush().await.map_err(Close::Gone)
     }

@@ -1,6 +1,9 @@
 //! APPEND.
 
+use mailstead_login::PlaintextLogin;
+
 use super::{play, scene};
+use crate::Security;
 
 #[tokio::test]
 async fn messages_are_stored_with_flags_and_date() {
@@ -59,6 +62,26 @@ async fn refusals_come_before_the_message() {
         S: f OK ~",
     )
     .await;
+    scene.check().await;
+}
+
+#[tokio::test]
+async fn strangers_append_nothing() {
+    let scene = scene().await;
+    let mut client = scene.connect(Security::Cleartext, PlaintextLogin::Allowed);
+    client.line().await;
+    client
+        .play(
+            r"
+        C: a APPEND Inbox {5}
+        S: a BAD ~
+        C: b APPEND Inbox {5+}
+        C: 12345
+        S: b BAD ~
+        C: c NOOP
+        S: c OK ~",
+        )
+        .await;
     scene.check().await;
 }
 
