@@ -17,6 +17,8 @@ pub use random::SeededRandom;
 mod net;
 #[cfg(feature = "net")]
 mod peer;
+#[cfg(feature = "store")]
+mod store;
 #[cfg(feature = "net")]
 mod zones;
 
@@ -24,5 +26,7 @@ mod zones;
 pub use net::{CLIENT, Certificates, MemoryDialer, SERVER, duplex, duplex_from};
 #[cfg(feature = "net")]
 pub use peer::ScriptedPeer;
+#[cfg(feature = "store")]
+pub use store::TempStore;
 #[cfg(feature = "net")]
 pub use zones::Zones;

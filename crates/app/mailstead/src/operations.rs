@@ -214,20 +214,4 @@ fn in_units(octets: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requests_do_not_show_passwords() {
-        let request = Request::AccountPassword { account: "jane".into(), password: Clear("hunter2".into()) };
-        assert!(!format!("{request:?}").contains("hunter2"));
-        let sent = serde_json::to_string(&request).unwrap();
-        assert_eq!(sent, r#"{"request":"account-password","account":"jane","password":"hunter2"}"#);
-    }
-
-    #[test]
-    fn sizes() {
-        let shown = [0, 999, 1000, 1_250_000, 3_999_999_999].map(in_units);
-        assert_eq!(shown, ["0 B", "999 B", "1.0 kB", "1.2 MB", "3.9 GB"]);
-    }
-}
+mod tests;

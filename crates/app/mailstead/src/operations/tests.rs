@@ -1,0 +1,104 @@
+//! The commands on a store and a configuration file of the test's own.
+
+use std::fs;
+
+use mailstead_testkit::TempStore;
+
+use super::*;
+
+const CONFIG: &str = r#"# ours
+hostname = "mail.example.org"
+data-directory = "data"
+postmaster = "jane"
+[[listener]]
+addresses = "127.0.0.1"
+smtp = 25
+[domains."example.org"]
+[accounts.jane]
+addresses = ["jane@example.org"]
+quota = "2 GB"
+"#;
+
+struct Bench {
+    store: TempStore,
+    config: ConfigWatch,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let store = TempStore::open().await;
+        let file = store.directory().join("mailstead.toml");
+        fs::write(&file, CONFIG).unwrap();
+        Bench { config: ConfigWatch::load(&file).unwrap(), store }
+    }
+
+    async fn perform(&self, request: Request) -> Result<String, String> {
+        let site = Site { store: &self.store, config: &self.config };
+        site.perform(request).await.map_err(|failure| failure.to_string())
+    }
+
+    async fn password_is(&self, account: &str, password: &str) -> bool {
+        let account = self.store.account(account).await.unwrap().map(|account| account.id());
+        self.store.verify_password(account, &Secret::new(password.to_owned())).await.unwrap()
+    }
+}
+
+fn add(name: &str, address: &str, password: &str) -> Request {
+    Request::AccountAdd { name: name.into(), addresses: vec![address.into()], password: Clear(password.into()) }
+}
+
+#[tokio::test]
+async fn accounts_come_and_go() {
+    let bench = Bench::new().await;
+    bench.perform(add("joe", "joe@example.net", "a good password")).await.unwrap();
+    assert!(bench.password_is("joe", "a good password").await);
+    let listed = bench.perform(Request::AccountList).await.unwrap();
+    assert_eq!(listed, "jane  jane@example.org  0 B of 2.0 GB\njoe  joe@example.net  0 B");
+
+    // By an address too, and for an account that was only in the configuration.
+    let account = "JANE@example.org".to_owned();
+    bench.perform(Request::AccountPassword { account, password: Clear("another one".into()) }).await.unwrap();
+    assert!(bench.password_is("jane", "another one").await);
+
+    bench.perform(Request::AccountRemove { name: "joe".into() }).await.unwrap();
+    assert!(bench.store.account("joe").await.unwrap().is_none());
+    assert!(bench.config.current().directory.account("joe").is_none());
+    assert!(fs::read_to_string(bench.config.file()).unwrap().starts_with("# ours"));
+    let clean = Request::StoreCheck { orphans: Orphaned::Keep };
+    assert!(bench.perform(clean).await.unwrap().ends_with("no problems"));
+}
+
+#[tokio::test]
+async fn what_fails_leaves_everything_as_it_was() {
+    let bench = Bench::new().await;
+    for (request, reason) in [
+        (add("joe", "joe@example.net", "short"), "shorter than 8 characters"),
+        (add("joe", "jane@example.org", "a good password"), "belongs to account `jane` already"),
+        (add("jane", "j@example.org", "a good password"), "is there already"),
+        (add("../joe", "j@example.org", "a good password"), "cannot be the name"),
+        (Request::AccountPassword { account: "joe".into(), password: Clear("a good password".into()) }, "no account"),
+        (Request::AccountRemove { name: "joe".into() }, "no account"),
+        // The postmaster's account is referred to.
+        (Request::AccountRemove { name: "jane".into() }, "there is no account `jane`"),
+        (Request::Stop, "no server"),
+    ] {
+        let answer = bench.perform(request).await.unwrap_err();
+        assert!(answer.contains(reason), "{answer}");
+        assert_eq!(fs::read_to_string(bench.config.file()).unwrap(), CONFIG);
+        assert!(bench.store.accounts().await.unwrap().is_empty());
+    }
+}
+
+#[test]
+fn requests_do_not_show_passwords() {
+    let request = Request::AccountPassword { account: "jane".into(), password: Clear("hunter2".into()) };
+    assert!(!format!("{request:?}").contains("hunter2"));
+    let sent = serde_json::to_string(&request).unwrap();
+    assert_eq!(sent, r#"{"request":"account-password","account":"jane","password":"hunter2"}"#);
+}
+
+#[test]
+fn sizes() {
+    let shown = [0, 999, 1000, 1_250_000, 3_999_999_999].map(in_units);
+    assert_eq!(shown, ["0 B", "999 B", "1.0 kB", "1.2 MB", "3.9 GB"]);
+}
