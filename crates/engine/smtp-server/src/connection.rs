@@ -1,27 +1,23 @@
 //! One connection: drives the session's state machine over the stream and answers its events.
 //!
-//! What the answers depend on is in `auth.rs` (AUTH), `envelope.rs` (HELO, MAIL, RCPT), `inbound.rs` and
-//! `submission.rs` (the message).
+//! What the answers depend on is in `auth.rs` (AUTH), `envelope.rs` (HELO, MAIL, RCPT) and `message.rs` (DATA).
 
 use std::io;
 use std::sync::Arc;
 
 use mailstead_config::Destination;
 use mailstead_login::{Authenticator, Peer, PlaintextLogin, User};
-use mailstead_message::trace::With;
 use mailstead_names::{EhloName, ForwardPath};
 use mailstead_net::{Admission, Connection as Accepted, ConnectionId};
 use mailstead_runtime::Deadline;
-use mailstead_smtp::server::{Event, Options, Received, Role, Session, Transcript, reply as protocol};
+use mailstead_smtp::server::{Event, Options, Role, Session, Transcript};
 use mailstead_smtp::{Extension, Extensions, Limits, Mail, Reply, Verb};
 
-use crate::inbound::{Arrival, InboundHeader, Origin};
 use crate::metrics::role_name;
 use crate::reception::Reception;
 use crate::reply;
 use crate::server::Server;
 use crate::settings::{CleartextLogin, Endpoint, Security};
-use crate::submission::SubmissionHeader;
 use crate::wire::Wire;
 
 pub(crate) struct Connection {
@@ -32,8 +28,8 @@ pub(crate) struct Connection {
     pub(crate) authenticator: Authenticator,
     pub(crate) user: Option<User>,
     pub(crate) hello: EhloName,
-    verb: Verb,
-    mark: String,
+    pub(crate) verb: Verb,
+    pub(crate) mark: String,
     pub(crate) transaction: Option<Transaction>,
 }
 
@@ -42,7 +38,7 @@ pub(crate) struct Transaction {
     pub(crate) mail: Mail,
     /// Where each recipient's mail goes; nothing for one that is not ours.
     pub(crate) recipients: Vec<(ForwardPath, Option<Destination>)>,
-    reception: Option<Reception>,
+    pub(crate) reception: Option<Reception>,
 }
 
 /// Why a connection ended early.
@@ -188,11 +184,8 @@ impl Connection {
                 self.answer(reply);
             }
             Event::Data => {
-                let deadline = Deadline::after(self.server.settings.timeouts.message);
-                if let Some(transaction) = &mut self.transaction {
-                    transaction.reception = Some(Reception::new(self.server.services.store.stage(), deadline));
-                }
-                self.answer(protocol::start_mail());
+                let reply = self.begin_message();
+                self.answer(reply);
             }
             Event::Message(piece) => self.message_piece(&piece).await,
             Event::EndOfMessage(received) => {
@@ -213,95 +206,14 @@ impl Connection {
     /// Replies, and counts errors.
     pub(crate) fn answer(&mut self, reply: Reply) {
         if reply.is_error() {
-            self.server.services.metrics.error(self.endpoint.role, reply.code);
-            tracing::info!(code = reply.code, reason = %reply, "refused");
+            self.note_error(&reply);
         }
         self.session.reply(reply);
     }
 
-    async fn message_piece(&mut self, piece: &[u8]) {
-        let Some(mut reception) = self.transaction.as_mut().and_then(|transaction| transaction.reception.take()) else {
-            return;
-        };
-        match self.receive(&mut reception, piece).await {
-            Ok(()) => {
-                if let Some(transaction) = &mut self.transaction {
-                    transaction.reception = Some(reception);
-                }
-            }
-            Err(reply) => {
-                tracing::info!(code = reply.code, reason = %reply, "message refused");
-                self.server.services.metrics.error(self.endpoint.role, reply.code);
-                self.session.abandon_message(reply);
-            }
-        }
-    }
-
-    async fn receive(&self, reception: &mut Reception, piece: &[u8]) -> Result<(), Reply> {
-        match self.endpoint.role {
-            Role::Transfer => {
-                reception.receive(piece, &mut InboundHeader { hostname: &self.server.settings.hostname }).await
-            }
-            Role::Submission => reception.receive(piece, &mut self.submission_header()?).await,
-        }
-    }
-
-    async fn end_of_message(&mut self, received: Received) -> Reply {
-        let Some(mut transaction) = self.transaction.take() else { return reply::processing() };
-        let Some(reception) = transaction.reception.take() else { return reply::processing() };
-        match self.accept(transaction, reception, received).await {
-            Ok(reply) | Err(reply) => reply,
-        }
-    }
-
-    async fn accept(&self, transaction: Transaction, reception: Reception, received: Received) -> Result<Reply, Reply> {
-        match self.endpoint.role {
-            Role::Transfer => {
-                self.silence_for_recipients(&transaction).await;
-                let mut examiner = InboundHeader { hostname: &self.server.settings.hostname };
-                let (staged, header) = reception.finish(&mut examiner).await?;
-                self.check_declared(&transaction.mail, received, staged.content().structure())?;
-                let origin = self.origin(&transaction, staged.content().structure().needs_smtputf8());
-                let recipients = transaction.recipients.into_iter();
-                let arrival = Arrival {
-                    sender: transaction.mail.from,
-                    recipients: recipients.filter_map(|(path, destination)| Some((path, destination?))).collect(),
-                    origin,
-                    staged,
-                    header,
-                };
-                Ok(self.server.deliver_inbound(arrival).await)
-            }
-            Role::Submission => {
-                if let Some(provoked) = self.provoked_by_recipients(&transaction).await {
-                    return Err(provoked);
-                }
-                let mut examiner = self.submission_header_of(&transaction)?;
-                let (staged, header) = reception.finish(&mut examiner).await?;
-                self.check_declared(&transaction.mail, received, staged.content().structure())?;
-                self.submit(transaction, staged, &header).await
-            }
-        }
-    }
-
-    /// How the present transaction came in.
-    pub(crate) fn origin(&self, transaction: &Transaction, header_needs_smtputf8: bool) -> Origin {
-        let tls = self.wire.stream.tls();
-        let envelope = transaction.mail.from.needs_smtputf8()
-            || transaction.recipients.iter().any(|(recipient, _)| recipient.needs_smtputf8());
-        Origin {
-            hello: self.hello.clone(),
-            remote: self.remote(),
-            with: With {
-                extended: self.verb == Verb::Ehlo,
-                tls: tls.is_some(),
-                authenticated: self.user.is_some(),
-                smtputf8: envelope || header_needs_smtputf8,
-            },
-            tls: tls.map(|tls| format!("{} {}", tls.version, tls.cipher_suite)),
-            mark: self.mark.clone(),
-            at: self.server.services.clock.now(),
-        }
+    pub(crate) fn note_error(&self, reply: &Reply) {
+        self.server.services.metrics.error(self.endpoint.role, reply.code);
+        tracing::info!(code = reply.code, reason = %reply, "refused");
     }
 
     pub(crate) fn remote(&self) -> std::net::IpAddr {
@@ -386,14 +298,6 @@ impl Connection {
             Err(error) => return Err(error.into()),
         }
         Ok(())
-    }
-
-    /// What the submission of the present transaction looks at.
-    fn submission_header(&self) -> Result<SubmissionHeader, Reply> {
-        self.transaction
-            .as_ref()
-            .ok_or_else(reply::processing)
-            .and_then(|transaction| self.submission_header_of(transaction))
     }
 }
 

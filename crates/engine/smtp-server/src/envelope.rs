@@ -100,23 +100,18 @@ impl Connection {
         reply::recipient_ok()
     }
 
-    /// What a recipient's local part provokes at the end of a submitted message.
-    pub(crate) async fn provoked_by_recipients(&self, transaction: &Transaction) -> Option<Reply> {
-        let provocation = self.provocations(transaction).find(|provocation| provocation.moment == Moment::EndOfData)?;
-        Some(self.provoked(provocation).await)
-    }
-
-    /// The silence that recipients provoke before an inbound message is judged; the rest is part of their verdicts.
-    pub(crate) async fn silence_for_recipients(&self, transaction: &Transaction) {
-        if let Some(provocation) = self.provocations(transaction).max_by_key(|provocation| provocation.silence) {
-            self.provoked(provocation).await;
-        }
-    }
-
-    fn provocations(&self, transaction: &Transaction) -> impl Iterator<Item = Provocation> {
-        let sandbox = self.server.settings.sandbox;
+    /// What recipients' local parts provoke at the end of the message. For inbound mail that is part of each
+    /// recipient's verdict; here is only the silence before.
+    pub(crate) async fn provoked_by_recipients(&self, transaction: &Transaction) -> Result<(), Reply> {
+        let (sandbox, role) = (self.server.settings.sandbox, self.endpoint.role);
         let addresses = transaction.recipients.iter().filter_map(|(path, _)| path.address());
-        addresses.filter_map(move |address| sandbox.provocation(&address.localpart))
+        let provocation = addresses
+            .filter_map(|address| sandbox.provocation(&address.localpart))
+            .filter(|provocation| role == Role::Transfer || provocation.moment == Moment::EndOfData)
+            .max_by_key(|provocation| provocation.silence);
+        let Some(provocation) = provocation else { return Ok(()) };
+        let reply = self.provoked(provocation).await;
+        if role == Role::Transfer { Ok(()) } else { Err(reply) }
     }
 
     async fn provoked(&self, provocation: Provocation) -> Reply {

@@ -46,16 +46,16 @@ pub(crate) struct Origin {
 
 /// Looks at the header of inbound mail.
 #[derive(Debug)]
-pub(crate) struct InboundHeader<'a> {
-    pub(crate) hostname: &'a Domain,
+pub(crate) struct InboundHeader {
+    pub(crate) hostname: Domain,
 }
 
-impl Examine for InboundHeader<'_> {
-    fn examine(&mut self, header: &[u8], _separator: Separator) -> Result<Vec<u8>, Reply> {
+impl Examine for InboundHeader {
+    fn examine(&self, header: &[u8], _separator: Separator) -> Result<Vec<u8>, Reply> {
         if mailstead_message::trace::received_count(header) > RECEIVED_MAX {
             return Err(reply::loop_detected());
         }
-        Ok(without_forged_results(header, self.hostname))
+        Ok(without_forged_results(header, &self.hostname))
     }
 }
 
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn messages_that_go_round_are_refused() {
         let hostname = Domain::parse("mx.example").unwrap();
-        let mut examiner = InboundHeader { hostname: &hostname };
+        let examiner = InboundHeader { hostname };
         let fine = b"Received: x\r\n".repeat(RECEIVED_MAX);
         assert!(examiner.examine(&fine, Separator::Present).is_ok());
         let looping = b"Received: x\r\n".repeat(RECEIVED_MAX + 1);

@@ -17,6 +17,7 @@ mod delivery;
 mod envelope;
 mod inbound;
 mod mark;
+mod message;
 mod metrics;
 mod notice;
 mod reception;

@@ -1,6 +1,8 @@
 //! A message on its way in: its header is held back until it is complete, looked at and perhaps rewritten; the body then
 //! streams into the store's stage.
 
+use std::fmt;
+
 use mailstead_runtime::Deadline;
 use mailstead_smtp::Reply;
 use mailstead_store::{Stage, Staged};
@@ -20,6 +22,7 @@ pub(crate) enum Separator {
 #[derive(Debug)]
 pub(crate) struct Reception {
     stage: Stage,
+    examiner: Box<dyn Examine>,
     head: Head,
     /// For the whole message.
     pub(crate) deadline: Deadline,
@@ -34,17 +37,17 @@ enum Head {
 }
 
 /// Looks at a complete header, with its empty line, and gives what is to stand in its place; or refuses the message.
-pub(crate) trait Examine {
-    fn examine(&mut self, header: &[u8], separator: Separator) -> Result<Vec<u8>, Reply>;
+pub(crate) trait Examine: fmt::Debug + Send + Sync {
+    fn examine(&self, header: &[u8], separator: Separator) -> Result<Vec<u8>, Reply>;
 }
 
 impl Reception {
-    pub(crate) fn new(stage: Stage, deadline: Deadline) -> Reception {
-        Reception { stage, head: Head::Collecting(Vec::new()), deadline }
+    pub(crate) fn new(stage: Stage, examiner: Box<dyn Examine>, deadline: Deadline) -> Reception {
+        Reception { stage, examiner, head: Head::Collecting(Vec::new()), deadline }
     }
 
     /// Takes a piece of the message. After an error the rest is of no use.
-    pub(crate) async fn receive(&mut self, piece: &[u8], examiner: &mut impl Examine) -> Result<(), Reply> {
+    pub(crate) async fn receive(&mut self, piece: &[u8]) -> Result<(), Reply> {
         let Head::Collecting(collected) = &mut self.head else { return self.stage(piece).await };
         // An end may straddle two pieces.
         let searched = collected.len().saturating_sub(3);
@@ -57,15 +60,15 @@ impl Reception {
         }
         let mut header = std::mem::take(collected);
         let body = header.split_off(end);
-        self.stage_header(&header, Separator::Present, examiner).await?;
+        self.stage_header(&header, Separator::Present).await?;
         self.stage(&body).await
     }
 
     /// Ends the message: what was staged, and its header.
-    pub(crate) async fn finish(mut self, examiner: &mut impl Examine) -> Result<(Staged, Vec<u8>), Reply> {
+    pub(crate) async fn finish(mut self) -> Result<(Staged, Vec<u8>), Reply> {
         if let Head::Collecting(header) = &mut self.head {
             let header = std::mem::take(header);
-            self.stage_header(&header, Separator::Missing, examiner).await?;
+            self.stage_header(&header, Separator::Missing).await?;
         }
         let header = match self.head {
             Head::Staged(header) | Head::Collecting(header) => header,
@@ -74,13 +77,8 @@ impl Reception {
         Ok((staged, header))
     }
 
-    async fn stage_header(
-        &mut self,
-        header: &[u8],
-        separator: Separator,
-        examiner: &mut impl Examine,
-    ) -> Result<(), Reply> {
-        let header = examiner.examine(header, separator)?;
+    async fn stage_header(&mut self, header: &[u8], separator: Separator) -> Result<(), Reply> {
+        let header = self.examiner.examine(header, separator)?;
         self.stage(&header).await?;
         self.head = Head::Staged(header);
         Ok(())

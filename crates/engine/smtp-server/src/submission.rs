@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use mailstead_config::{AccountName, Directory};
+use mailstead_login::User;
 use mailstead_message::date::Date;
 use mailstead_message::header::{Fields, fold};
 use mailstead_message::trace::Received;
@@ -21,6 +22,7 @@ use crate::inbound::{Origin, RECEIVED_MAX, without_forged_results};
 use crate::reception::{Examine, Separator};
 use crate::reply;
 use crate::sandbox::Sandbox;
+use crate::server::Server;
 
 /// Looks at the header of submitted mail and completes it.
 #[derive(Debug)]
@@ -34,8 +36,22 @@ pub(crate) struct SubmissionHeader {
     unique: String,
 }
 
+impl SubmissionHeader {
+    /// For a message that this user submits now.
+    pub(crate) fn new(server: &Server, user: &User) -> SubmissionHeader {
+        SubmissionHeader {
+            directory: server.directory(),
+            account: user.name.clone(),
+            hostname: server.settings.hostname.clone(),
+            strictness: server.settings.strictness,
+            now: server.services.clock.now(),
+            unique: server.random_name(),
+        }
+    }
+}
+
 impl Examine for SubmissionHeader {
-    fn examine(&mut self, header: &[u8], separator: Separator) -> Result<Vec<u8>, Reply> {
+    fn examine(&self, header: &[u8], separator: Separator) -> Result<Vec<u8>, Reply> {
         if separator == Separator::Missing {
             return Err(reply::no_separator());
         }
@@ -81,23 +97,16 @@ fn tls_requirement(header: &[u8]) -> TlsRequirement {
 }
 
 impl Connection {
-    pub(crate) fn submission_header_of(&self, _transaction: &Transaction) -> Result<SubmissionHeader, Reply> {
-        let user = self.user.as_ref().ok_or_else(reply::processing)?;
-        Ok(SubmissionHeader {
-            directory: self.server.directory(),
-            account: user.name.clone(),
-            hostname: self.server.settings.hostname.clone(),
-            strictness: self.server.settings.strictness,
-            now: self.server.services.clock.now(),
-            unique: self.server.random_name(),
-        })
-    }
-
     /// Puts a complete message into the queue, for all its recipients or none.
-    pub(crate) async fn submit(&self, transaction: Transaction, staged: Staged, header: &[u8]) -> Result<Reply, Reply> {
+    pub(crate) async fn submit(
+        &self,
+        transaction: Transaction,
+        origin: Origin,
+        staged: Staged,
+        header: &[u8],
+    ) -> Result<Reply, Reply> {
         let server = &self.server;
         let user = self.user.as_ref().ok_or_else(reply::processing)?;
-        let origin = self.origin(&transaction, staged.content().structure().needs_smtputf8());
         // In a sandbox nobody is harmed, and people measure.
         if server.settings.sandbox == Sandbox::Off && !server.allowance.take(user.account.id(), origin.at) {
             return Err(reply::submission_limit());

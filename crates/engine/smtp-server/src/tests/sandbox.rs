@@ -51,8 +51,8 @@ async fn local_parts_provoke_failures() {
                 S: 550 5.3.0 as the local part asks for
                 C: MAIL FROM:<temperror@a.example>
                 S: 250 2.1.0 sender ok
-                C: RCPT TO:<rcptto-421@a.example>
-                S: 421 4.3.0 as the local part asks for
+                C: RCPT TO:<rcptto-450@a.example>
+                S: 450 4.3.0 as the local part asks for
                 C: RCPT TO:<rcpttotemperror@a.example>
                 S: 451 4.3.0 as the local part asks for
                 C: RSET

@@ -268,7 +268,7 @@ impl Session {
         self.options.extensions = extensions;
     }
 
-    /// Answers the event that waits for it.
+    /// Answers the event that waits for it. After 421 the session is over (RFC 5321 §3.8).
     pub fn reply(&mut self, reply: Reply) {
         let State::Decision(decision) = self.state else {
             debug_assert!(false, "no event waits for a reply");
@@ -277,6 +277,7 @@ impl Session {
         self.state = State::Command;
         let accepted = reply.is_completion();
         match decision {
+            _ if reply.code == 421 => self.state = State::Closing,
             Decision::Greeting if !accepted => self.state = State::Closing,
             Decision::Hello(verb) if accepted => {
                 self.hello = Some(verb);

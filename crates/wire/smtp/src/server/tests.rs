@@ -429,6 +429,18 @@ fn clients_that_only_fail_are_sent_away() {
 }
 
 #[test]
+fn a_421_ends_the_session() {
+    let mut session = Session::new(options(Role::Transfer));
+    session.reply(Reply::plain(220, "mx.example ESMTP"));
+    session.receive(b"HELO a\r\nNOOP\r\n");
+    assert!(matches!(session.next_event(), Some(Event::Hello(..))));
+    session.reply(Reply::new(421, EnhancedStatus::new(4, 3, 2), "shutting down"));
+    assert!(matches!(session.next_event(), Some(Event::Close)));
+    assert!(session.next_event().is_none());
+    assert!(session.take_output().ends_with(b"421 4.3.2 shutting down\r\n"));
+}
+
+#[test]
 fn errors_carry_the_mark() {
     let options = Options { mark: Some("x1".into()), ..options(Role::Transfer) };
     let transcript =
