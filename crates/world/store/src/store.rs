@@ -72,7 +72,7 @@ impl Options {
             hashers: 2,
             writers: 16,
             idle_connections: 96,
-            inline_max: 64 * 1024,
+            inline_max: 128 * 1024,
             free_floor: 64 * 1024 * 1024,
         }
     }

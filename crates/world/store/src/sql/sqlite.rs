@@ -24,12 +24,12 @@ const APPLICATION_ID: i64 = 0x6d73_7464;
 /// share of a small machine's memory; the operating system caches the files besides.
 const CACHE_KIB: i64 = 512;
 
-/// Page size. Message bodies are stored in the database, so larger than the default of 4096 saves
-/// overflow pages; measured in docs/decisions/0003-blob-threshold.md.
-const PAGE_SIZE: i64 = 8192;
+/// Page size. Larger pages save overflow pages of bodies and cost more in the WAL for every small row;
+/// measured in docs/decisions/0003-blob-threshold.md.
+const PAGE_SIZE: i64 = 4096;
 
 /// The WAL is copied back into the database when it has grown to this many pages.
-const CHECKPOINT_PAGES: i64 = 2000;
+const CHECKPOINT_PAGES: i64 = 4000;
 
 /// SQLite databases in a data directory.
 pub(crate) struct SqliteEngine {
