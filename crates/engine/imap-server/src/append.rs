@@ -1,6 +1,7 @@
 //! APPEND: RFC 9051 §6.3.12, RFC 4315 (APPENDUID), RFC 6855 §4 (UTF8), RFC 7889 (APPENDLIMIT).
 //!
-//! What can be refused is refused before the message is asked for. The message is streamed to the store while the store scans it.
+//! What can be refused is refused before the message is asked for. The message is streamed to the store while the store
+//! scans it.
 
 use mailstead_imap::Response;
 use mailstead_imap::command::{Append, AppendForm};
@@ -21,12 +22,8 @@ impl Session {
     /// Runs and answers an APPEND.
     pub(crate) async fn run_append(&mut self, append: Append) -> Result<(), Close> {
         let tag = append.tag.clone();
-        let reply = match self.append(append).await {
-            Ok(reply) | Err(Interrupt::Reply(reply)) => reply,
-            Err(Interrupt::Answered) => return Ok(()),
-            Err(Interrupt::Close(close)) => return Err(close),
-        };
-        self.finish(tag, "APPEND", Expunges::Report, reply).await
+        let outcome = self.append(append).await;
+        self.finish(tag, "APPEND", Expunges::Report, outcome).await
     }
 
     async fn append(&mut self, append: Append) -> Outcome {

@@ -1,7 +1,7 @@
 //! Before and around login: STARTTLS, AUTHENTICATE, LOGIN, ID, ENABLE.
 //!
-//! RFC 9051 §6.2, §6.3.1; RFC 4959 (initial response); RFC 2971 (ID); RFC 5161 (ENABLE). Who may log in, how failures are slowed down
-//! and recorded, is decided in `mailstead-login`.
+//! RFC 9051 §6.2, §6.3.1; RFC 4959 (initial response); RFC 2971 (ID); RFC 5161 (ENABLE). Who may log in, how failures
+//! are slowed down and recorded, is decided in `mailstead-login`.
 
 use std::borrow::Cow;
 

@@ -16,7 +16,8 @@ type Transferred = (UidValidity, Vec<(Uid, Uid)>);
 struct Job {
     from: MailboxId,
     set: store::UidSet,
-    /// How many messages must be there. Message numbers name messages that the client believes to exist: all or nothing.
+    /// How many messages must be there. Message numbers name messages that the client believes to exist: all or
+    /// nothing.
     required: Option<usize>,
     to: String,
 }

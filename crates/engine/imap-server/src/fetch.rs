@@ -1,8 +1,9 @@
-//! FETCH and UID FETCH: RFC 9051 §6.4.5, §7.5.2, RFC 3516 (BINARY), RFC 7162 §3.1.4 (MODSEQ, CHANGEDSINCE), §3.2.6 (VANISHED).
+//! FETCH and UID FETCH: RFC 9051 §6.4.5, §7.5.2, RFC 3516 (BINARY), RFC 7162 §3.1.4 (MODSEQ, CHANGEDSINCE), §3.2.6
+//! (VANISHED).
 //!
-//! What the view knows (UID, FLAGS, MODSEQ) is answered from it. Everything else comes from the store in bounded batches, each one
-//! snapshot; `content` decides what of a message is read, and large pieces are streamed. `\Seen` is set before the first answer, in one
-//! write, so that each message's own FETCH response reports it.
+//! What the view knows (UID, FLAGS, MODSEQ) is answered from it. Everything else comes from the store in bounded
+//! batches, each one snapshot; `content` decides what of a message is read, and large pieces are streamed. `\Seen` is
+//! set before the first answer, in one write, so that each message's own FETCH response reports it.
 
 mod binary;
 mod content;
@@ -83,7 +84,7 @@ impl Session {
         self.report(Expunges::Hold).await?;
         let mut numbers = self.numbers(&fetch.set, fetch.numbering)?;
         if let Some(since) = fetch.changed_since {
-            let since = ModSeq(i64::try_from(since).unwrap_or(i64::MAX));
+            let since = reply::modseq(since);
             if fetch.vanished {
                 self.send_vanished(&account, &fetch.set, since).await?;
             }
@@ -113,8 +114,8 @@ impl Session {
         })
     }
 
-    /// VANISHED (EARLIER): what a client asks about and is no longer there (RFC 7162 §3.2.6). What the client still counts among its
-    /// messages is left to the VANISHED at the end of the command.
+    /// VANISHED (EARLIER): what a client asks about and is no longer there (RFC 7162 §3.2.6). What the client still
+    /// counts among its messages is left to the VANISHED at the end of the command.
     async fn send_vanished(&mut self, account: &Account, set: &MessageSet, since: ModSeq) -> Outcome<()> {
         let selected = self.selected()?;
         let mailbox = selected.mailbox;
@@ -323,7 +324,10 @@ async fn send_octets(
 async fn stream(wire: &mut Wire, account: &Account, large: &Large) -> Result<(), Close> {
     let mut pieces = large.pieces();
     loop {
-        let piece = pieces.next(account).await.map_err(|error| Close::Gone(std::io::Error::other(error)))?;
+        let piece = pieces.next(account).await.map_err(|error| {
+            tracing::error!(%error, "a message cannot be read to its end");
+            Close::Gone(std::io::Error::other(error))
+        })?;
         match piece {
             Some(octets) => wire.encoder.raw(&octets),
             None => return Ok(()),

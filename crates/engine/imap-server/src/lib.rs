@@ -1,8 +1,9 @@
 //! The IMAP server: sessions over the store.
 //!
-//! IMAP4rev2 (RFC 9051) and IMAP4rev1 (RFC 3501) with the extensions that `capability` announces. Syntax, framing and encoding are in
-//! `mailstead-imap`, storage in `mailstead-store`, credentials in `mailstead-login`. This crate has what lies between them: the state
-//! of a session, the view of its selected mailbox, and one file for each family of commands.
+//! IMAP4rev2 (RFC 9051) and IMAP4rev1 (RFC 3501) with the extensions that `capability` announces. Syntax, framing and
+//! encoding are in `mailstead-imap`, storage in `mailstead-store`, credentials in `mailstead-login`. This crate has
+//! what lies between them: the state of a session, the view of its selected mailbox, and one file for each family of
+//! commands.
 //!
 //! ```text
 //! connection   greeting, TLS, the loop over what the client sends     wire   octets, deadlines, back-pressure

@@ -1,7 +1,9 @@
-//! LIST and LSUB: RFC 9051 §6.3.9, RFC 3501 §6.3.9, RFC 5258 (LIST-EXTENDED), RFC 5819 (LIST-STATUS), RFC 6154 (SPECIAL-USE).
+//! LIST and LSUB: RFC 9051 §6.3.9, RFC 3501 §6.3.9, RFC 5258 (LIST-EXTENDED), RFC 5819 (LIST-STATUS), RFC 6154
+//! (SPECIAL-USE).
 //!
-//! `choose` decides which names are listed and what is said about them, `pattern` which names match. Subscriptions, children and
-//! special use are always told, asked for or not: clients that only know the plain LIST use them (RFC 5258 §4, RFC 6154 §2).
+//! `choose` decides which names are listed and what is said about them, `pattern` which names match. Subscriptions,
+//! children and special use are always told, asked for or not: clients that only know the plain LIST use them (RFC 5258
+//! §4, RFC 6154 §2).
 
 mod choose;
 mod pattern;
@@ -26,7 +28,8 @@ impl Session {
         if status.contains(&StatusItem::HighestModSeq) {
             self.enable_condstore();
         }
-        // RFC 9051 §6.3.9: an empty name asks for the delimiter and the root, which is nowhere else than at the top here.
+        // RFC 9051 §6.3.9: an empty name asks for the delimiter and the root, which is nowhere else than at the top
+        // here.
         if !list.is_extended() && list.patterns.iter().all(String::is_empty) {
             let root = ListEntry { attributes: vec![ListAttribute::NoSelect], ..bare("") };
             self.wire.send(&Response::List(root));
@@ -47,8 +50,8 @@ impl Session {
         Ok(reply::ok("LIST completed"))
     }
 
-    /// RFC 3501 §6.3.9. What is below a name that `%` stops at shows as that name with `\Noselect`: just the case for which LIST has
-    /// RECURSIVEMATCH and CHILDINFO.
+    /// RFC 3501 §6.3.9. What is below a name that `%` stops at shows as that name with `\Noselect`: just the case for
+    /// which LIST has RECURSIVEMATCH and CHILDINFO.
     pub(crate) async fn lsub(&mut self, reference: String, pattern: String) -> Outcome {
         let account = self.logged_in()?;
         let select = ListSelect { subscribed: true, recursive_match: true, ..ListSelect::default() };

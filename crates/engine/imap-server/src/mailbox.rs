@@ -1,7 +1,7 @@
 //! Mailboxes as such: CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS.
 //!
-//! RFC 9051 §6.3.4 to §6.3.8, §6.3.11; RFC 6154 §3 (CREATE with a special use); RFC 8438 (STATUS=SIZE); RFC 7162 §3.1.7 (HIGHESTMODSEQ);
-//! RFC 7889 (APPENDLIMIT). Which names are allowed is the store's rule. LIST is in `list`.
+//! RFC 9051 §6.3.4 to §6.3.8, §6.3.11; RFC 6154 §3 (CREATE with a special use); RFC 8438 (STATUS=SIZE); RFC 7162 §3.1.7
+//! (HIGHESTMODSEQ); RFC 7889 (APPENDLIMIT). Which names are allowed is the store's rule. LIST is in `list`.
 
 use mailstead_imap::command::{SpecialUse, StatusItem};
 use mailstead_imap::response::ListEntry;

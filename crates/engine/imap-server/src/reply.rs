@@ -1,7 +1,8 @@
 //! Every status response that this server gives: condition, response code and text, in one place.
 //!
-//! RFC 9051 §7.1 (conditions and codes), RFC 5530 (further codes), RFC 3516 (UNKNOWN-CTE), RFC 4315 (APPENDUID, COPYUID),
-//! RFC 5182 (NOTSAVED), RFC 7162 (HIGHESTMODSEQ, MODIFIED, CLOSED). How they are written is the wire crate's business.
+//! RFC 9051 §7.1 (conditions and codes), RFC 5530 (further codes), RFC 3516 (UNKNOWN-CTE), RFC 4315 (APPENDUID,
+//! COPYUID), RFC 5182 (NOTSAVED), RFC 7162 (HIGHESTMODSEQ, MODIFIED, CLOSED). How they are written is the wire crate's
+//! business.
 
 use std::borrow::Cow;
 use std::io;
@@ -183,6 +184,11 @@ pub(crate) fn rejected(code: Option<Code>, text: String) -> Reply {
 /// A mod-sequence for the wire: 63 bits, never negative.
 pub(crate) fn number(modseq: ModSeq) -> u64 {
     modseq.0.unsigned_abs()
+}
+
+/// A mod-sequence from the wire.
+pub(crate) fn modseq(number: u64) -> ModSeq {
+    ModSeq(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 impl From<Reply> for Interrupt {

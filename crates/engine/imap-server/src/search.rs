@@ -1,8 +1,9 @@
-//! SEARCH and UID SEARCH: RFC 9051 §6.4.4, RFC 4731 (result options), RFC 5182 (SAVE and `$`), RFC 7162 §3.1.5 (MODSEQ).
+//! SEARCH and UID SEARCH: RFC 9051 §6.4.4, RFC 4731 (result options), RFC 5182 (SAVE and `$`), RFC 7162 §3.1.5
+//! (MODSEQ).
 //!
-//! Two steps: `plan` resolves everything that the view knows into sets of UIDs, without the store; `evaluate` narrows these down by
-//! what only the store knows, within one snapshot, the cheapest keys first. Matching of text is the store's, so that the index, SEARCH
-//! and JMAP agree.
+//! Two steps: `plan` resolves everything that the view knows into sets of UIDs, without the store; `evaluate` narrows
+//! these down by what only the store knows, within one snapshot, the cheapest keys first. Matching of text is the
+//! store's, so that the index, SEARCH and JMAP agree.
 
 mod evaluate;
 mod plan;
@@ -73,8 +74,8 @@ impl Session {
     }
 }
 
-/// How much of the result the client asks for. MIN and MAX alone need not look at every message, and SAVE beside them saves no more
-/// (RFC 5182 §2.4).
+/// How much of the result the client asks for. MIN and MAX alone need not look at every message, and SAVE beside them
+/// saves no more (RFC 5182 §2.4).
 fn extent(returns: Option<SearchReturn>) -> Extent {
     match returns {
         Some(SearchReturn { all: false, count: false, min, max, .. }) if min || max => Extent::Ends { min, max },
@@ -92,7 +93,8 @@ struct Results<'v> {
 }
 
 impl Results<'_> {
-    /// SEARCH without result options, else ESEARCH; with SAVE alone there is nothing to tell (RFC 5182 §2.2, example 1).
+    /// SEARCH without result options, else ESEARCH; with SAVE alone there is nothing to tell (RFC 5182 §2.2, example
+    /// 1).
     fn response(&self, tag: &Tag, returns: Option<SearchReturn>) -> Option<Response> {
         let numbers = match self.numbering {
             Numbering::Uid => self.found.clone(),
@@ -115,7 +117,8 @@ impl Results<'_> {
         }))
     }
 
-    /// The highest mod-sequence of the messages found, if the search was about mod-sequences (RFC 7162 §3.1.5, RFC 4731 §3.2).
+    /// The highest mod-sequence of the messages found, if the search was about mod-sequences (RFC 7162 §3.1.5, RFC 4731
+    /// §3.2).
     fn modseq(&self) -> Option<u64> {
         if !self.uses_modseq {
             return None;

@@ -1,7 +1,7 @@
 //! Opening and leaving a mailbox: SELECT, EXAMINE, CLOSE, UNSELECT, EXPUNGE, UID EXPUNGE.
 //!
-//! RFC 9051 §6.3.2, §6.3.3, §6.4.1 to §6.4.3; RFC 3501 §6.3.1 (RECENT, UNSEEN); RFC 7162 §3.1.8 (CONDSTORE), §3.2.5 (QRESYNC),
-//! §3.2.7 to §3.2.9 (HIGHESTMODSEQ after expunges), §3.2.11 (CLOSED).
+//! RFC 9051 §6.3.2, §6.3.3, §6.4.1 to §6.4.3; RFC 3501 §6.3.1 (RECENT, UNSEEN); RFC 7162 §3.1.8 (CONDSTORE), §3.2.5
+//! (QRESYNC), §3.2.7 to §3.2.9 (HIGHESTMODSEQ after expunges), §3.2.11 (CLOSED).
 
 use mailstead_imap::command::{Access, Numbering, Qresync, Select};
 use mailstead_imap::response::ListEntry;
@@ -11,7 +11,7 @@ use mailstead_store::{self as store, Mailbox, MailboxChanges, MessageState, ModS
 use crate::list;
 use crate::reply::{self, Outcome, Reply};
 use crate::session::{Selected, Session, selected_reply};
-use crate::sync::{applicable_flags, permanent_flags, send_flags};
+use crate::sync::{applicable_flags, claim_recent, permanent_flags, send_flags};
 use crate::view::{Expunges, View};
 
 /// A mailbox as it is opened: everything from one snapshot.
@@ -34,21 +34,20 @@ impl Session {
             self.wire.untagged(reply::CLOSED);
         }
         let name = select.mailbox.as_str().to_owned();
-        let known = select
-            .qresync
-            .as_ref()
-            .map(|known| (known.uid_validity, ModSeq(i64::try_from(known.modseq).unwrap_or(i64::MAX))));
+        let known = select.qresync.as_ref().map(|known| (known.uid_validity, reply::modseq(known.modseq)));
         let opened = account.read(move |read| open(read, &name, known)).await?;
-        let recent_from = if self.enabled.rev2 {
-            None
-        } else if select.access == Access::ReadWrite && opened.mailbox.first_recent < opened.mailbox.uid_next {
+        let unclaimed = opened.mailbox.first_recent.number()..opened.mailbox.uid_next.number();
+        let recent = if unclaimed.is_empty() || self.enabled.rev2 {
+            0..0
+        } else if select.access == Access::ReadWrite {
             let mailbox = opened.mailbox.id;
-            Some(account.write(move |write| write.claim_recent(mailbox)).await?)
+            account.write(move |write| claim_recent(write, mailbox)).await?
         } else {
-            Some(opened.mailbox.first_recent)
+            // RFC 3501 §6.3.2: EXAMINE shows them and leaves them for others.
+            unclaimed
         };
         let Opened { mailbox, messages, entry, missed } = opened;
-        let mut view = View::new(messages, mailbox.modseq, recent_from);
+        let mut view = View::new(messages, mailbox.modseq, recent);
         view.add_keywords(mailbox.keywords.iter().map(String::as_str));
         view.take_new_keywords();
         let selected = Selected { mailbox: mailbox.id, access: select.access, view, saved: UidSet::new() };
@@ -140,7 +139,8 @@ impl Session {
         Ok(Reply { code: reply::highest_modseq(self.selected()?.view.modseq()).code, ..done })
     }
 
-    /// The UIDs in the set of UID EXPUNGE, as the store takes them. A UID is compared, not looked up: `*` is the last message.
+    /// The UIDs in the set of UID EXPUNGE, as the store takes them. A UID is compared, not looked up: `*` is the last
+    /// message.
     fn uids_of(&mut self, set: &MessageSet) -> Outcome<store::UidSet> {
         let numbers = self.numbers(set, Numbering::Uid)?;
         Ok(self.selected()?.view.live(&numbers).into_iter().collect())
@@ -160,8 +160,8 @@ fn open(read: &store::Read<'_>, name: &str, known: Option<(u32, ModSeq)>) -> sto
     Ok(Opened { mailbox, messages, entry, missed })
 }
 
-/// RFC 7162 §3.2.5.2: of the numbers and UIDs that the client knows to belong together, the last UID that still does. Below it the
-/// client has missed no expunge.
+/// RFC 7162 §3.2.5.2: of the numbers and UIDs that the client knows to belong together, the last UID that still does.
+/// Below it the client has missed no expunge.
 fn last_match(view: &View, numbers: &UidSet, uids: &UidSet) -> u32 {
     let pairs = numbers.iter().zip(uids.iter());
     pairs

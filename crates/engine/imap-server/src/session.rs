@@ -1,7 +1,7 @@
 //! One session: its state (RFC 9051 §3), what it has enabled, and which commands are allowed when.
 //!
-//! Commands run one after the other, in the order received (§5.5). What a command does is in the file of its family; this file chooses
-//! the handler, and after each command tells the client what changed meanwhile.
+//! Commands run one after the other, in the order received (§5.5). What a command does is in the file of its family;
+//! this file chooses the handler, and after each command tells the client what changed meanwhile.
 
 use std::sync::Arc;
 
@@ -110,17 +110,8 @@ impl Session {
         let Request { tag, command } = request;
         let (name, expunges) = (name(&command), expunges_during(&command));
         tracing::trace!(target: "imap::protocol", %tag, ?command, "C");
-        let reply = match self.execute(&tag, command).await {
-            Ok(reply) | Err(Interrupt::Reply(reply)) => reply,
-            Err(Interrupt::Answered) => return Ok(()),
-            Err(Interrupt::Close(close)) => {
-                if matches!(close, Close::Logout) {
-                    self.wire.complete(tag, reply::ok("LOGOUT completed"));
-                }
-                return Err(close);
-            }
-        };
-        self.finish(tag, name, expunges, reply).await
+        let outcome = self.execute(&tag, command).await;
+        self.finish(tag, name, expunges, outcome).await
     }
 
     /// Tells what changed during a command, then completes it.
@@ -129,8 +120,17 @@ impl Session {
         tag: Tag,
         command: &'static str,
         expunges: Expunges,
-        reply: Reply,
+        outcome: Outcome,
     ) -> Result<(), Close> {
+        let reply = match outcome {
+            Ok(reply) | Err(Interrupt::Reply(reply)) => reply,
+            Err(Interrupt::Answered) => return Ok(()),
+            Err(Interrupt::Close(Close::Logout)) => {
+                self.wire.complete(tag, reply::ok("LOGOUT completed"));
+                return Err(Close::Logout);
+            }
+            Err(Interrupt::Close(close)) => return Err(close),
+        };
         self.server.metrics.command(command, reply.condition.name());
         tracing::debug!(command, result = reply.condition.name(), text = %reply.text, "command");
         self.catch_up(expunges).await?;
@@ -227,8 +227,8 @@ impl Session {
     }
 }
 
-/// RFC 9051 §7.5.1 and RFC 7162 §3.2.10.2: no EXPUNGE or VANISHED while FETCH, STORE or SEARCH is answered, nor during a UID SEARCH
-/// whose keys hold message numbers. Before login there is nothing to report anyway.
+/// RFC 9051 §7.5.1 and RFC 7162 §3.2.10.2: no EXPUNGE or VANISHED while FETCH, STORE or SEARCH is answered, nor during
+/// a UID SEARCH whose keys hold message numbers. Before login there is nothing to report anyway.
 fn expunges_during(command: &Command) -> Expunges {
     let numbering = match command {
         Command::Fetch(fetch) => fetch.numbering,

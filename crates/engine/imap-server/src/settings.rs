@@ -9,10 +9,11 @@ use mailstead_net::tls::ServerTls;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Octets of the largest message that APPEND takes. Announced as APPENDLIMIT, which JavaScript clients read with 32 bits.
+    /// Octets of the largest message that APPEND takes. Announced as APPENDLIMIT, which JavaScript clients read with 32
+    /// bits.
     pub max_message: u64,
-    /// Wait for a complete command before login, for the client to take what we send before login, and for the next octets of a
-    /// message at any time.
+    /// Wait for a complete command before login, for the client to take what we send before login, and for the next
+    /// octets of a message at any time.
     pub login_timeout: Duration,
     /// Wait for a command, or for DONE, after login. RFC 9051 §5.4: at least 30 minutes.
     pub idle_timeout: Duration,

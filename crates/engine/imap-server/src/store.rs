@@ -2,7 +2,7 @@
 
 use mailstead_imap::UidSet;
 use mailstead_imap::command::{Numbering, Store, StoreAction};
-use mailstead_store::{FlagChange, ModSeq, Uid};
+use mailstead_store::{FlagChange, Uid};
 
 use crate::reply::{self, Outcome};
 use crate::session::Session;
@@ -22,7 +22,7 @@ impl Session {
             StoreAction::Add => FlagChange::Add,
             StoreAction::Remove => FlagChange::Remove,
         };
-        let unchanged_since = store.unchanged_since.map(|modseq| ModSeq(i64::try_from(modseq).unwrap_or(i64::MAX)));
+        let unchanged_since = store.unchanged_since.map(reply::modseq);
         let selected = self.writable()?;
         let mailbox = selected.mailbox;
         let uids = selected.view.live(&numbers);
@@ -57,8 +57,8 @@ impl Session {
         })
     }
 
-    /// The FETCH responses of a STORE: the flags of every message named. With `.SILENT` only what the client cannot work out: flags that
-    /// somebody else changed, and with CONDSTORE the mod-sequences (RFC 7162 §3.1.3).
+    /// The FETCH responses of a STORE: the flags of every message named. With `.SILENT` only what the client cannot
+    /// work out: flags that somebody else changed, and with CONDSTORE the mod-sequences (RFC 7162 §3.1.3).
     async fn send_stored(&mut self, store: &Store, uids: &[Uid], changed: &UidSet, failed: &UidSet) -> Outcome<()> {
         let enabled = self.enabled;
         for uid in uids {

@@ -1,22 +1,36 @@
 //! Keeping the view up to date and telling the client about it.
 //!
-//! RFC 9051 §5.2, §7.4, §7.5; RFC 7162 §3.1.4.2, §3.2.4 (UID and MODSEQ in unsolicited FETCH), §3.2.10 (VANISHED), §6 (HIGHESTMODSEQ
-//! while expunges are held back). Which message has which number is the view's business.
+//! RFC 9051 §5.2, §7.4, §7.5; RFC 7162 §3.1.4.2, §3.2.4 (UID and MODSEQ in unsolicited FETCH), §3.2.10 (VANISHED), §6
+//! (HIGHESTMODSEQ while expunges are held back). Which message has which number is the view's business.
+
+use std::ops::Range;
 
 use mailstead_imap::command::Access;
 use mailstead_imap::encode::FetchItem;
 use mailstead_imap::{Code, Flag, Response, UidSet};
-use mailstead_store::Error;
+use mailstead_store::{self as store, Error, MailboxId};
 
-use crate::reply::{self, Close, Interrupt, Outcome, Reply};
+use crate::reply::{self, Close, Reply};
 use crate::session::{Enabled, Selected, Session};
 use crate::view::{Expunges, Message};
 use crate::wire::Wire;
 
 impl Session {
-    /// Reads what changed in the selected mailbox into the view. Says nothing to the client.
-    pub(crate) async fn sync(&mut self) -> Outcome<()> {
-        let (Some(user), Some(selected)) = (&mut self.user, &mut self.selected) else { return Ok(()) };
+    /// Reads what changed in the selected mailbox into the view. Says nothing to the client. Where the store cannot tell
+    /// at the moment, the view stays as it is and the next command tries again: no answer is less true for that.
+    pub(crate) async fn sync(&mut self) -> Result<(), Close> {
+        match self.read_changes().await {
+            Ok(()) => Ok(()),
+            Err(Error::NoMailbox | Error::NoAccount) => Err(Close::Bye(reply::BYE_MAILBOX_GONE)),
+            Err(error) => {
+                tracing::warn!(%error, "cannot read changes");
+                Ok(())
+            }
+        }
+    }
+
+    async fn read_changes(&mut self) -> store::Result<()> {
+        let (Some(user), Some(selected)) = (&self.user, &mut self.selected) else { return Ok(()) };
         let (mailbox, since) = (selected.mailbox, selected.view.modseq());
         let news = user.account.read(move |read| {
             if read.highest_modseq(mailbox)? <= since {
@@ -25,21 +39,12 @@ impl Session {
             let row = read.mailbox(mailbox)?;
             Ok(Some((read.changes_since(mailbox, since)?, row.first_recent < row.uid_next)))
         });
-        let unclaimed = match news.await {
-            Ok(None) => return Ok(()),
-            Ok(Some((changes, unclaimed))) => {
-                selected.view.apply(changes);
-                unclaimed
-            }
-            Err(Error::NoMailbox | Error::NoAccount) => {
-                return Err(Interrupt::Close(Close::Bye(reply::BYE_MAILBOX_GONE)));
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let Some((changes, unclaimed)) = news.await? else { return Ok(()) };
+        selected.view.apply(changes);
         // RFC 3501 §2.3.2: a message is recent in one session only, the first that hears of it.
         if unclaimed && selected.view.has_arrivals() && !self.enabled.rev2 && selected.access == Access::ReadWrite {
-            let from = user.account.write(move |write| write.claim_recent(mailbox)).await?;
-            selected.view.claim_recent(Some(from));
+            let recent = user.account.write(move |write| claim_recent(write, mailbox)).await?;
+            selected.view.claim_recent(recent);
         }
         Ok(())
     }
@@ -84,12 +89,7 @@ impl Session {
 
     /// The end of every command: what changed meanwhile, as far as it may be told now.
     pub(crate) async fn catch_up(&mut self, expunges: Expunges) -> Result<(), Close> {
-        match self.sync().await {
-            Ok(()) | Err(Interrupt::Answered) => {}
-            Err(Interrupt::Close(close)) => return Err(close),
-            // The command's own answer is not less true for that; the next command tries again.
-            Err(Interrupt::Reply(reply)) => tracing::warn!(reason = %reply.text, "cannot read changes"),
-        }
+        self.sync().await?;
         let expunged = self.report(expunges).await?;
         let Some(selected) = &self.selected else { return Ok(()) };
         // RFC 7162 §3.2 and §6: a client must not remember a mod-sequence beyond an expunge that it has not been told.
@@ -121,6 +121,12 @@ impl Session {
     }
 }
 
+/// Claims `\Recent` for this session: the UIDs that no other session was told of.
+pub(crate) fn claim_recent(write: &mut store::Write<'_>, mailbox: MailboxId) -> store::Result<Range<u32>> {
+    let first = write.claim_recent(mailbox)?;
+    Ok(first.number()..write.mailbox(mailbox)?.uid_next.number())
+}
+
 /// The flags that messages of this mailbox may have.
 pub(crate) fn applicable_flags(selected: &Selected) -> Vec<Flag> {
     let keywords = selected.view.keywords().map(|keyword| Flag::Keyword(keyword.to_owned()));
@@ -136,7 +142,8 @@ pub(crate) fn permanent_flags(selected: &Selected) -> Reply {
     Reply { code: Some(Code::PermanentFlags(flags)), ..reply::ok("flags that can be kept") }
 }
 
-/// A FETCH response that nobody asked for: UID, FLAGS and, for those who want it, MODSEQ (RFC 9051 §7.5.2, RFC 7162 §3.2.4).
+/// A FETCH response that nobody asked for: UID, FLAGS and, for those who want it, MODSEQ (RFC 9051 §7.5.2, RFC 7162
+/// §3.2.4).
 pub(crate) fn send_flags(wire: &mut Wire, enabled: Enabled, message: &Message<'_>) {
     wire.encoder.fetch_start(message.number);
     wire.encoder.fetch_item(&FetchItem::Uid(message.uid.number()));

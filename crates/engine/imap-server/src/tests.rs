@@ -1,8 +1,8 @@
 //! Sessions against a temporary store, as transcripts.
 //!
-//! In a script, `C:` lines are sent and `S:` lines must come back, in this order. A trailing `~` in an expected line stands for any rest
-//! of it; a line of `S: ~` skips whatever comes before the next expected line. `{n}` literals are written as in the RFCs, the octets on
-//! the following `C:` lines.
+//! In a script, `C:` lines are sent and `S:` lines must come back, in this order. A trailing `~` in an expected line
+//! stands for any rest of it; a line of `S: ~` skips whatever comes before the next expected line. `{n}` literals are
+//! written as in the RFCs, the octets on the following `C:` lines.
 
 mod append;
 mod concurrent;

@@ -1,17 +1,21 @@
-//! The state of one selected mailbox as one session sees it: which messages there are, under which numbers, with which flags,
-//! and how much of that the client has already been told.
+//! The state of one selected mailbox as one session sees it: which messages there are, under which numbers, with which
+//! flags, and how much of that the client has already been told.
 //!
-//! RFC 9051 §7.4, §7.5 (EXISTS, EXPUNGE, FETCH), RFC 3501 §7.3.2 (RECENT), RFC 7162 §3.2.10 (VANISHED) and §6 (delayed expunges).
+//! RFC 9051 §7.4, §7.5 (EXISTS, EXPUNGE, FETCH), RFC 3501 §7.3.2 (RECENT), RFC 7162 §3.2.10 (VANISHED) and §6 (delayed
+//! expunges).
 //!
-//! Pure: no store, no socket, no clock. Changes come in with [`View::apply`] in the order of the store's change log; what may be said
-//! about them comes out of [`View::take_updates`]. Between two calls of `take_updates` no message number ever changes its meaning.
-//! A message costs 16 octets, so that mailboxes of many hundred thousand messages stay cheap; equal flag sets are kept once.
-//! Which response is written for an update, and in which words, is decided in `reply`.
+//! Pure: no store, no socket, no clock. Changes come in with [`View::apply`] in the order of the store's change log;
+//! what may be said about them comes out of [`View::take_updates`]. Between two calls of `take_updates` no message
+//! number ever changes its meaning. A message costs 16 octets, so that mailboxes of many hundred thousand messages stay
+//! cheap; equal flag sets are kept once. Which response is written for an update, and in which words, is decided in
+//! `reply`.
 
 mod flags;
 mod numbers;
 #[cfg(test)]
 mod tests;
+
+use std::ops::Range;
 
 use mailstead_imap::{Flag, UidSet};
 use mailstead_store::{Flags, MailboxChanges, MessageState, ModSeq, SystemFlags, Uid};
@@ -20,8 +24,8 @@ use flags::FlagTable;
 pub(crate) use flags::from_wire;
 pub(crate) use numbers::OutOfRange;
 
-/// Whether message numbers may change now. RFC 9051 §7.5.1: not while no command is in progress, and not while answering FETCH, STORE
-/// or SEARCH.
+/// Whether message numbers may change now. RFC 9051 §7.5.1: not while no command is in progress, and not while
+/// answering FETCH, STORE or SEARCH.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expunges {
     /// Report what was expunged, and forget it.
@@ -44,8 +48,8 @@ pub(crate) enum Knowledge {
 pub(crate) struct Updates {
     /// A keyword was seen that no FLAGS response has named: FLAGS goes first.
     pub(crate) keywords: bool,
-    /// Expunged messages in ascending order: the number for an EXPUNGE response (each counted after the ones before it are gone) and
-    /// the UID for a VANISHED response.
+    /// Expunged messages in ascending order: the number for an EXPUNGE response (each counted after the ones before it
+    /// are gone) and the UID for a VANISHED response.
     pub(crate) expunged: Vec<(u32, Uid)>,
     /// The number of messages, when some arrived.
     pub(crate) exists: Option<u32>,
@@ -105,12 +109,14 @@ pub(crate) struct View {
     modseq: ModSeq,
     /// The mailbox was known up to here before the first expunge that is now being held back.
     held: Option<ModSeq>,
+    /// UIDs that were claimed as recent last.
+    recent: Range<u32>,
     flags: FlagTable,
 }
 
 impl View {
-    /// The mailbox as just read, all of it told to the client (SELECT says EXISTS). Messages from `recent_from` on are recent.
-    pub(crate) fn new(messages: Vec<MessageState>, modseq: ModSeq, recent_from: Option<Uid>) -> Self {
+    /// The mailbox as just read, all of it told to the client (SELECT says EXISTS).
+    pub(crate) fn new(messages: Vec<MessageState>, modseq: ModSeq, recent: Range<u32>) -> Self {
         let mut view = View {
             messages: Vec::with_capacity(messages.len()),
             announced: 0,
@@ -118,12 +124,12 @@ impl View {
             changed: 0,
             modseq,
             held: None,
+            recent,
             flags: FlagTable::default(),
         };
         for state in messages {
             view.push(state);
         }
-        view.claim_recent(recent_from);
         view.announced = view.messages.len();
         view.flags.take_news();
         view
@@ -144,7 +150,8 @@ impl View {
         self.modseq
     }
 
-    /// The highest mod-sequence a client may remember without losing an expunge that it has not been told (RFC 7162 §3.2, §6).
+    /// The highest mod-sequence a client may remember without losing an expunge that it has not been told (RFC 7162
+    /// §3.2, §6).
     pub(crate) fn safe_modseq(&self) -> ModSeq {
         self.held.unwrap_or(self.modseq)
     }
@@ -166,12 +173,12 @@ impl View {
         }
     }
 
-    /// The result of a claim of `\Recent` (RFC 3501 §2.3.2): of the messages not announced yet, those from this UID on are recent here.
-    pub(crate) fn claim_recent(&mut self, from: Option<Uid>) {
+    /// The result of a claim of `\Recent` (RFC 3501 §2.3.2): of the messages not announced yet, and of those to come,
+    /// the ones with these UIDs are recent here.
+    pub(crate) fn claim_recent(&mut self, recent: Range<u32>) {
+        self.recent = recent;
         for entry in &mut self.messages[self.announced..] {
-            if from.is_some_and(|from| entry.uid >= from.number()) {
-                entry.bits |= RECENT;
-            }
+            entry.bits |= recent_bit(&self.recent, entry.uid);
         }
     }
 
@@ -181,7 +188,7 @@ impl View {
     }
 
     fn push(&mut self, state: MessageState) {
-        let bits = self.flags.intern(state.flags);
+        let bits = self.flags.intern(state.flags) | recent_bit(&self.recent, state.uid.number());
         self.messages.push(Entry { uid: state.uid.number(), bits, modseq: state.modseq.0 });
     }
 
@@ -226,7 +233,8 @@ impl View {
         self.modseq = self.modseq.max(changes.modseq);
     }
 
-    /// Takes in the present state of a message, from the change log or from this session's own write. Returns the message's number.
+    /// Takes in the present state of a message, from the change log or from this session's own write. Returns the
+    /// message's number.
     pub(crate) fn record(&mut self, state: MessageState, knowledge: Knowledge) -> Option<u32> {
         let at = self.position(state.uid).ok()?;
         if state.modseq.0 < self.messages[at].modseq {
@@ -262,8 +270,8 @@ impl View {
         true
     }
 
-    /// True when FLAGS must be sent before the next flag list, because it may hold a keyword that the client has not seen
-    /// (RFC 9051 §7.3.5). Asking counts as sending.
+    /// True when FLAGS must be sent before the next flag list, because it may hold a keyword that the client has not
+    /// seen (RFC 9051 §7.3.5). Asking counts as sending.
     pub(crate) fn take_new_keywords(&mut self) -> bool {
         self.flags.take_news()
     }
@@ -368,6 +376,10 @@ impl View {
             .find(|(entry, _)| !self.flags.set(entry.bits & FLAGS_MASK).system.contains(SystemFlags::SEEN))
             .map(|(_, number)| number)
     }
+}
+
+fn recent_bit(recent: &Range<u32>, uid: u32) -> u32 {
+    if recent.contains(&uid) { RECENT } else { 0 }
 }
 
 fn to_u32(count: usize) -> u32 {

@@ -1,4 +1,5 @@
-//! A session's connection: octets in, events out; responses in, octets out. Deadlines, back-pressure and protocol traces are here.
+//! A session's connection: octets in, events out; responses in, octets out. Deadlines, back-pressure and protocol
+//! traces are here.
 //!
 //! Framing and encoding are the wire crate's; what to say is decided elsewhere.
 
@@ -127,7 +128,8 @@ impl Wire {
         if self.encoder.pending() >= RELIEVE_AT { self.flush().await } else { Ok(()) }
     }
 
-    /// The server's side of a TLS handshake. What the client sent before it in the clear must be nothing (RFC 9051 §6.2.1).
+    /// The server's side of a TLS handshake. What the client sent before it in the clear must be nothing (RFC 9051
+    /// §6.2.1).
     pub(crate) async fn start_tls(&mut self, tls: &ServerTls) -> Result<(), mailstead_net::Error> {
         let unread = self.framing.take_unread();
         let deadline = Deadline::after(self.settings.handshake_timeout);

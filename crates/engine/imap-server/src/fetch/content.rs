@@ -1,7 +1,8 @@
 //! What of a stored message a FETCH needs, read within one snapshot: rows, structure, and the octets of sections.
 //!
-//! RFC 9051 §6.4.5.1 (sections), RFC 3516 §4.2 (BINARY), RFC 6855 §7 with RFC 6858 (what a session without UTF8=ACCEPT sees of an
-//! internationalised message). Small pieces are read at once, large ones are only measured here and streamed later.
+//! RFC 9051 §6.4.5.1 (sections), RFC 3516 §4.2 (BINARY), RFC 6855 §7 with RFC 6858 (what a session without UTF8=ACCEPT
+//! sees of an internationalised message). Small pieces are read at once, large ones are only measured here and streamed
+//! later.
 
 use std::ops::Range;
 use std::sync::Arc;

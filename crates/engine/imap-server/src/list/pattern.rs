@@ -20,7 +20,8 @@ impl Pattern {
         Pattern(characters)
     }
 
-    /// Whether the pattern matches the whole name. Takes at most the product of both lengths in steps, whatever the client thinks up.
+    /// Whether the pattern matches the whole name. Takes at most the product of both lengths in steps, whatever the
+    /// client thinks up.
     pub(super) fn matches(&self, name: &str) -> bool {
         let literal = self.0.iter().filter(|c| !is_wildcard(**c)).count();
         if literal > name.len() {

@@ -1,7 +1,7 @@
 //! Carrying out a plan on the store: RFC 9051 §6.4.4 for what each key means.
 //!
-//! Sets of UIDs go in and come out, each step looking only at what the steps before have left. Rows are read in batches, texts through
-//! the store's index.
+//! Sets of UIDs go in and come out, each step looking only at what the steps before have left. Rows are read in
+//! batches, texts through the store's index.
 
 use jiff::civil;
 use jiff::tz::Offset;

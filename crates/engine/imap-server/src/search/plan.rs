@@ -1,4 +1,5 @@
-//! From a search key to a plan: keys about UIDs, numbers, flags and mod-sequences become sets at once, what is left needs the store.
+//! From a search key to a plan: keys about UIDs, numbers, flags and mod-sequences become sets at once, what is left
+//! needs the store.
 //!
 //! Pure. RFC 9051 §6.4.4; RFC 3501 §6.4.4 (RECENT); RFC 7162 §3.1.5 (MODSEQ).
 

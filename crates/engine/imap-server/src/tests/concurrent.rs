@@ -1,5 +1,5 @@
-//! Several sessions on one mailbox at once, each with a client that believes what it is told: with whatever is done, in whatever order,
-//! no number ever names another message, and in the end every client has the mailbox.
+//! Several sessions on one mailbox at once, each with a client that believes what it is told: with whatever is done, in
+//! whatever order, no number ever names another message, and in the end every client has the mailbox.
 
 use std::collections::BTreeSet;
 
@@ -15,6 +15,7 @@ use super::{Client, Scene, scene};
 struct Believer {
     messages: Vec<(Option<u32>, Option<BTreeSet<String>>)>,
     flags: Vec<String>,
+    recent: BTreeSet<u32>,
     /// The highest mod-sequence it may remember, by the rules of RFC 7162 §6.
     modseq: u64,
     seen_modseq: u64,
@@ -55,6 +56,9 @@ impl Believer {
             let flags: BTreeSet<String> = flags.iter().filter_map(Value::as_atom).map(str::to_owned).collect();
             let unannounced = flags.iter().find(|flag| *flag != "\\Recent" && !self.flags.contains(flag));
             assert_eq!(unannounced, None, "FLAGS comes before a keyword is used");
+            if flags.contains("\\Recent") {
+                self.recent.extend(known.0);
+            }
             known.1 = Some(flags.into_iter().filter(|flag| flag != "\\Recent").collect());
         }
         if let Some([modseq]) = fetch.item("MODSEQ").and_then(Value::as_list) {
@@ -144,7 +148,8 @@ fn step() -> impl Strategy<Value = Step> {
         (1u32..6).prop_map(|n| format!("COPY {n} Archive")),
         (1u32..6).prop_map(|n| format!("MOVE {n} Archive")),
     ];
-    prop_oneof![1 => Just(Step::Deliver), 4 => (0usize..3, command).prop_map(|(who, command)| Step::Command(who, command))]
+    let command = (0usize..3, command).prop_map(|(who, command)| Step::Command(who, command));
+    prop_oneof![1 => Just(Step::Deliver), 4 => command]
 }
 
 #[test]
@@ -192,7 +197,11 @@ async fn run(steps: Vec<Step>) {
         Ok((read.message_states(mailbox.id)?, mailbox.modseq))
     });
     let (messages, highest) = truth.await.expect("readable");
+    let mut recent = BTreeSet::new();
     for (who, mut session) in sessions.into_iter().enumerate() {
+        for uid in &session.believer.recent {
+            assert!(recent.insert(*uid), "UID {uid} is recent in one session only");
+        }
         session.run("NOOP").await;
         session.run("FETCH 1:* UID").await;
         session.run("NOOP").await;

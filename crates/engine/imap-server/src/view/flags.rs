@@ -1,4 +1,5 @@
-//! Equal flag sets kept once, each also in its wire form, and the keywords that the client has been told of (RFC 9051 §2.3.2, §7.3.5).
+//! Equal flag sets kept once, each also in its wire form, and the keywords that the client has been told of (RFC 9051
+//! §2.3.2, §7.3.5).
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,7 +1,7 @@
 //! From the message sets of commands to the numbers of messages in the view.
 //!
-//! RFC 9051 §6.4.9 and the notes on `sequence-set` in §9: ranges have no direction; `*` is the last message; a UID that does not exist
-//! is ignored, a message number that does not exist is an error.
+//! RFC 9051 §6.4.9 and the notes on `sequence-set` in §9: ranges have no direction; `*` is the last message; a UID that
+//! does not exist is ignored, a message number that does not exist is an error.
 
 use mailstead_imap::{SequenceNumber, SequenceSet, UidSet};
 use mailstead_store::Uid;
