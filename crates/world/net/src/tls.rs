@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -127,7 +127,9 @@ impl ClientTls {
 pub fn roots_from_file(path: &Path) -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
-        roots.add(certificate).map_err(|error| unusable(path, &error))?;
+        roots
+            .add(certificate)
+            .map_err(|error| Error::Certificate(format!("cannot trust {}: {error}", path.display())))?;
     }
     Ok(roots)
 }
@@ -207,19 +209,24 @@ fn provider() -> Arc<CryptoProvider> {
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let chain = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unusable(path, &error))?;
+        .map_err(|error| unreadable("certificate", path, &error))?;
     if chain.is_empty() {
-        return Err(Error::Certificate(format!("{}: no certificate in this file", path.display())));
+        return Err(unreadable("certificate", path, &pem::Error::NoItemsFound));
     }
     Ok(chain)
 }
 
 pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
-    PrivateKeyDer::from_pem_file(path).map_err(|error| unusable(path, &error))
+    PrivateKeyDer::from_pem_file(path).map_err(|error| unreadable("private key", path, &error))
 }
 
-fn unusable(path: &Path, error: &dyn std::fmt::Display) -> Error {
-    Error::Certificate(format!("{}: {error}", path.display()))
+fn unreadable(what: &str, path: &Path, error: &pem::Error) -> Error {
+    let reason = match error {
+        pem::Error::NoItemsFound => format!("there is no {what} in it (PEM is expected)"),
+        pem::Error::Io(error) => error.to_string(),
+        other => other.to_string(),
+    };
+    Error::Certificate(format!("cannot read the {what} {}: {reason}", path.display()))
 }
 
 /// Chooses the certificate by the name that the client asks for.
@@ -235,10 +242,8 @@ impl ByName {
         let mut names = HashMap::new();
         let mut first = None;
         for identity in identities {
-            let key = CertifiedKey::from_der(identity.chain.clone(), identity.key.clone_key(), provider).map_err(
-                |error| Error::Certificate(format!("certificate for {}: {error}", identity.names.join(", "))),
-            )?;
-            let key = Arc::new(key);
+            let paired = CertifiedKey::from_der(identity.chain.clone(), identity.key.clone_key(), provider);
+            let key = Arc::new(paired.map_err(|error| unusable(identity, &error))?);
             first.get_or_insert_with(|| Arc::clone(&key));
             for name in &identity.names {
                 names.entry(name.to_ascii_lowercase()).or_insert_with(|| Arc::clone(&key));
@@ -267,6 +272,14 @@ impl ResolvesServerCert for ByName {
         };
         found.cloned()
     }
+}
+
+fn unusable(identity: &Identity, error: &rustls::Error) -> Error {
+    let reason = match error {
+        rustls::Error::InconsistentKeys(_) => "the private key belongs to another certificate".to_owned(),
+        other => other.to_string(),
+    };
+    Error::Certificate(format!("the certificate for {} cannot be used: {reason}", identity.names.join(", ")))
 }
 
 /// Produces no tickets; rustls asks even when it is told to send none.

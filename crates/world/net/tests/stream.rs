@@ -1,10 +1,11 @@
 //! Streams end to end: TLS in place, deadlines that survive it, channel bindings, refusal of plaintext that
 //! follows STARTTLS, choice of certificates.
 
+use std::path::Path;
 use std::time::Duration;
 
 use mailstead_net::tls::{ClientTls, ServerTls, SessionTickets, TlsFacts, UnknownName, Verification};
-use mailstead_net::{Error, Stream};
+use mailstead_net::{Authority, Error, Identity, Stream};
 use mailstead_runtime::Deadline;
 use mailstead_testkit::{Certificates, duplex};
 use rustls::pki_types::ServerName;
@@ -139,4 +140,33 @@ async fn the_name_chooses_the_certificate() {
     let (mut server, mut client) = duplex();
     let (_, theirs) = handshake(&mut server, &mut client, &tls, &trust, "other.example").await;
     assert!(matches!(theirs, Err(Error::Handshake(_))), "who verifies is not");
+}
+
+/// What an operator reads whose files are wrong.
+#[test]
+fn unusable_files_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key, empty) =
+        (folder.path().join("c.pem"), folder.path().join("k.pem"), folder.path().join("e.pem"));
+    let issue = || {
+        let authority = Authority::generate("test", jiff::Timestamp::now()).unwrap();
+        authority.issue(&["mx.example.org"], &[], jiff::Timestamp::now()).unwrap()
+    };
+    std::fs::write(&certificate, issue().certificate_pem).unwrap();
+    std::fs::write(&key, issue().key_pem).unwrap();
+    std::fs::write(&empty, "").unwrap();
+    let message = |certificate: &Path, key: &Path| {
+        let identity = Identity::from_files(certificate, key, vec!["mx.example.org".into()]);
+        let tls = identity.and_then(|identity| ServerTls::new(&[identity], SessionTickets::Off, UnknownName::Refuse));
+        tls.unwrap_err().to_string().replace(&folder.path().display().to_string(), "")
+    };
+    let mismatch = "the certificate for mx.example.org cannot be used: the private key belongs to another certificate";
+    assert_eq!(message(&certificate, &key), mismatch);
+    let none = "cannot read the private key /e.pem: there is no private key in it (PEM is expected)";
+    assert_eq!(message(&certificate, &empty), none);
+    let none = "cannot read the certificate /e.pem: there is no certificate in it (PEM is expected)";
+    assert_eq!(message(&empty, &key), none);
+    let missing = message(&folder.path().join("x.pem"), &key);
+    assert!(missing.starts_with("cannot read the certificate /x.pem: No such file"), "{missing}");
+    assert!(ServerTls::new(&[issue().identity], SessionTickets::Off, UnknownName::Refuse).is_ok());
 }
