@@ -1,6 +1,6 @@
 //! Changes to the configuration file by commands. Comments, order and spelling of everything else stay.
 //!
-//! The functions turn text into text; [`write`] puts it in place after validating it.
+//! The functions turn text into text; [`write()`] puts it in place after validating it.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -67,7 +67,7 @@ pub fn add_address(source: &str, name: &AccountName, address: &Address) -> Resul
 }
 
 /// Removes an account with its addresses. References to it (postmaster, catch-all) stay, so that the
-/// validation in [`write`] names them.
+/// validation in [`write()`] names them.
 pub fn remove_account(source: &str, name: &AccountName) -> Result<String, Error> {
     let mut document = document(source)?;
     tables(&mut document, "accounts")?.remove(name.as_str()).ok_or_else(|| no_such_account(name))?;

@@ -4,7 +4,7 @@
 //! [`Config::parse`] reports every mistake at once, each with file, line, column and what to do about it.
 //! [`Directory`] answers whose mail an address is and who may log in. [`ConfigWatch`] holds the present
 //! configuration and swaps it after a reload. [`edit`] changes the file and keeps its comments. Nothing but
-//! [`ConfigWatch`] and [`edit::write`] touches the file system; passwords are in the store, not here.
+//! [`ConfigWatch`] and [`edit::write()`] touches the file system; passwords are in the store, not here.
 
 #![warn(missing_docs)]
 
