@@ -5,7 +5,7 @@
 //! written that would claim a check.
 
 use mailstead_config::Destination;
-use mailstead_names::ForwardPath;
+use mailstead_names::Address;
 use mailstead_smtp::Reply;
 
 use crate::inbound::Arrival;
@@ -55,10 +55,10 @@ pub(crate) async fn authenticate(_arrival: &Arrival) -> Authentication {
 pub(crate) fn classify(
     _arrival: &Arrival,
     authentication: &Authentication,
-    (recipient, _destination): &(ForwardPath, Destination),
+    (recipient, _destination): &(Address, Destination),
     sandbox: Sandbox,
 ) -> Verdict {
-    if let Some(provocation) = recipient.address().and_then(|address| sandbox.provocation(&address.localpart)) {
+    if let Some(provocation) = sandbox.provocation(&recipient.localpart) {
         let decision = Decision::Reject(reply::provoked(provocation.code));
         return Verdict { decision, reasons: vec![Reason::Provoked] };
     }

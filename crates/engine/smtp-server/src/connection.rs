@@ -4,10 +4,11 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mailstead_config::Destination;
 use mailstead_login::{Authenticator, Peer, PlaintextLogin, User};
-use mailstead_names::{EhloName, ForwardPath};
+use mailstead_names::{Address, EhloName};
 use mailstead_net::{Admission, Connection as Accepted, ConnectionId};
 use mailstead_runtime::Deadline;
 use mailstead_smtp::server::{Event, Options, Role, Session, Transcript};
@@ -19,6 +20,10 @@ use crate::reply;
 use crate::server::Server;
 use crate::settings::{CleartextLogin, Endpoint, Security};
 use crate::wire::Wire;
+
+/// How long a closed connection still listens.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_WHILE_STOPPING: Duration = Duration::from_millis(200);
 
 pub(crate) struct Connection {
     pub(crate) server: Arc<Server>,
@@ -37,7 +42,7 @@ pub(crate) struct Connection {
 pub(crate) struct Transaction {
     pub(crate) mail: Mail,
     /// Where each recipient's mail goes; nothing for one that is not ours.
-    pub(crate) recipients: Vec<(ForwardPath, Option<Destination>)>,
+    pub(crate) recipients: Vec<(Address, Option<Destination>)>,
     pub(crate) reception: Option<Reception>,
 }
 
@@ -69,7 +74,9 @@ impl Server {
             Err(Ended::Handshake(error)) => tracing::info!(%error, "TLS handshake failed"),
         }
         connection.authenticator.abort().await;
-        connection.wire.close().await;
+        // A stop has no time for peers that do not close.
+        let stopping = connection.server.services.shutdown.has_begun();
+        connection.wire.close(if stopping { LINGER_WHILE_STOPPING } else { LINGER }).await;
     }
 }
 

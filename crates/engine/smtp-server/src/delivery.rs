@@ -65,7 +65,7 @@ impl AccountDelivery {
             Some(id) => self.account_or_postmaster(id).await,
             None => self.account_of(&ForwardPath::Address(recipient.address.clone())).await?,
         };
-        let mut prefix = envelope_fields(&message.sender, Some(&recipient.address)).into_bytes();
+        let mut prefix = envelope_fields(&message.sender, &recipient.address).into_bytes();
         prefix.extend_from_slice(&message.prefix);
         let copy = Copy { id: recipient.delivery.clone(), prefix };
         let stored = match account {
@@ -150,6 +150,6 @@ impl LocalDelivery for AccountDelivery {
 }
 
 /// Return-Path and Delivered-To, the first of the trace fields (RFC 5321 §4.4, RFC 9228).
-pub(crate) fn envelope_fields(sender: &ReversePath, recipient: Option<&Address>) -> String {
-    trace::return_path(sender) + &recipient.map(trace::delivered_to).unwrap_or_default()
+pub(crate) fn envelope_fields(sender: &ReversePath, recipient: &Address) -> String {
+    trace::return_path(sender) + &trace::delivered_to(recipient)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mailstead_config::{Lookup, Match};
+use mailstead_config::Lookup;
 use mailstead_message::structure::Structure;
 use mailstead_names::{EhloName, ForwardPath, Host, ReversePath};
 use mailstead_smtp::server::{Received, Role};
@@ -78,25 +78,26 @@ impl Connection {
             return reply::starttls_required();
         }
         let found = self.server.directory().lookup(&to);
-        let Some(transaction) = &mut self.transaction else { return reply::processing() };
         let destination = match (found, self.endpoint.role) {
             (Lookup::Found(destination), _) => Some(destination),
             (Lookup::UnknownUser, _) => return reply::no_such_user(),
             (Lookup::NotLocal, Role::Transfer) => return reply::not_local(),
             (Lookup::NotLocal, Role::Submission) => None,
         };
-        if destination.as_ref().is_some_and(|destination| destination.matched == Match::Sandbox) {
-            tracing::debug!(%to, "sandbox takes it");
-        }
         // Said again, a recipient is still one recipient.
-        if transaction.recipients.iter().any(|(known, _)| *known == to) {
+        let Some(transaction) = &mut self.transaction else { return reply::processing() };
+        let recipient = match to {
+            ForwardPath::Address(address) => address,
+            ForwardPath::Postmaster => self.server.postmaster.clone(),
+        };
+        if transaction.recipients.iter().any(|(known, _)| *known == recipient) {
             return reply::recipient_ok();
         }
         // A notice concerns one message to one recipient; more of them are an abuse of the null reverse-path.
         if inbound && transaction.mail.from == ReversePath::Null && !transaction.recipients.is_empty() {
             return reply::one_recipient_for_null_sender();
         }
-        transaction.recipients.push((to, destination));
+        transaction.recipients.push((recipient, destination));
         reply::recipient_ok()
     }
 
@@ -104,9 +105,10 @@ impl Connection {
     /// recipient's verdict; here is only the silence before.
     pub(crate) async fn provoked_by_recipients(&self, transaction: &Transaction) -> Result<(), Reply> {
         let (sandbox, role) = (self.server.settings.sandbox, self.endpoint.role);
-        let addresses = transaction.recipients.iter().filter_map(|(path, _)| path.address());
-        let provocation = addresses
-            .filter_map(|address| sandbox.provocation(&address.localpart))
+        let provocation = transaction
+            .recipients
+            .iter()
+            .filter_map(|(address, _)| sandbox.provocation(&address.localpart))
             .filter(|provocation| role == Role::Transfer || provocation.moment == Moment::EndOfData)
             .max_by_key(|provocation| provocation.silence);
         let Some(provocation) = provocation else { return Ok(()) };

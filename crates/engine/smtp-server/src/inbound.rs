@@ -8,7 +8,7 @@ use mailstead_config::{AccountName, Destination};
 use mailstead_message::Fields;
 use mailstead_message::date::Date;
 use mailstead_message::trace::{Received, With};
-use mailstead_names::{Domain, EhloName, ForwardPath, ReversePath};
+use mailstead_names::{Address, Domain, EhloName, ReversePath};
 use mailstead_smtp::Reply;
 use mailstead_smtp::server::Role;
 use mailstead_store::{DeliveryId, Staged};
@@ -26,7 +26,7 @@ pub(crate) const RECEIVED_MAX: usize = 100;
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) sender: ReversePath,
-    pub(crate) recipients: Vec<(ForwardPath, Destination)>,
+    pub(crate) recipients: Vec<(Address, Destination)>,
     pub(crate) origin: Origin,
     pub(crate) staged: Staged,
     pub(crate) header: Vec<u8>,
@@ -80,7 +80,7 @@ pub(crate) fn without_forged_results(header: &[u8], hostname: &Domain) -> Vec<u8
 
 impl Origin {
     /// The Received field; it names the recipient where there is only one (RFC 5321 §7.2).
-    pub(crate) fn received(&self, by: &Domain, only_recipient: Option<&ForwardPath>) -> String {
+    pub(crate) fn received(&self, by: &Domain, only_recipient: Option<&Address>) -> String {
         Received {
             from: &self.hello,
             remote: Some(self.remote),
@@ -89,7 +89,7 @@ impl Origin {
             with: self.with,
             tls: self.tls.as_deref(),
             id: &self.mark,
-            recipient: only_recipient.and_then(ForwardPath::address),
+            recipient: only_recipient,
             at: Date::utc(self.at),
         }
         .to_string()
@@ -101,7 +101,7 @@ impl Server {
     pub(crate) async fn deliver_inbound(&self, arrival: Arrival) -> Reply {
         let authentication = analysis::authenticate(&arrival).await;
         let mut failures = Vec::new();
-        let mut copies: BTreeMap<AccountName, Vec<(ForwardPath, Copy)>> = BTreeMap::new();
+        let mut copies: BTreeMap<AccountName, Vec<(Address, Copy)>> = BTreeMap::new();
         let only = match arrival.recipients.as_slice() {
             [(recipient, _)] => Some(recipient),
             _ => None,
@@ -114,7 +114,7 @@ impl Server {
             match verdict.decision {
                 Decision::Reject(reply) => failures.push((recipient.clone(), reply)),
                 Decision::Accept => {
-                    let prefix = (envelope_fields(&arrival.sender, recipient.address()) + &received).into_bytes();
+                    let prefix = (envelope_fields(&arrival.sender, recipient) + &received).into_bytes();
                     let copy = Copy { id: DeliveryId(format!("{delivery}-{index}")), prefix };
                     copies.entry(destination.account.clone()).or_default().push((recipient.clone(), copy));
                 }
@@ -137,7 +137,7 @@ impl Server {
     }
 
     /// One reply for all recipients. After some copies were delivered, the others' failures are told by a notice.
-    async fn conclude(&self, arrival: &Arrival, delivered: usize, failures: &[(ForwardPath, Reply)]) -> Reply {
+    async fn conclude(&self, arrival: &Arrival, delivered: usize, failures: &[(Address, Reply)]) -> Reply {
         for (recipient, reply) in failures {
             tracing::info!(from = %arrival.sender, %recipient, code = reply.code, reason = %reply, "not delivered");
             self.services.metrics.recipients(Role::Transfer, reply.code, 1);
@@ -146,10 +146,17 @@ impl Server {
         if delivered == 0 {
             return reply::all_failed(failures);
         }
-        if !failures.is_empty() {
-            self.notify_sender(arrival, failures).await;
+        if failures.is_empty() {
+            return reply::accepted();
         }
-        reply::accepted()
+        match self.notify_sender(arrival, failures).await {
+            Ok(()) => reply::accepted(),
+            Err(error) => {
+                // Told nobody, the failures would be lost: sent again, some recipients get the message twice.
+                tracing::error!(%error, "failure notice not queued");
+                reply::queue_error(&error)
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use mailstead_message::Mailbox;
 use mailstead_message::date::Date;
 use mailstead_message::dsn::{Action, Recipient, Report};
-use mailstead_names::{Address, EnhancedStatus, ForwardPath, Localpart, ReversePath};
+use mailstead_names::{Address, EnhancedStatus, ReversePath, StatusClass};
 use mailstead_queue::{Demand, Envelope, MessageClass};
 use mailstead_smtp::Reply;
 
@@ -15,18 +15,21 @@ use crate::sandbox::Sandbox;
 use crate::server::Server;
 
 impl Server {
-    /// Queues the notice. What goes wrong here is logged: the message itself is stored and acknowledged.
-    pub(crate) async fn notify_sender(&self, arrival: &Arrival, failures: &[(ForwardPath, Reply)]) {
+    /// Queues the notice.
+    pub(crate) async fn notify_sender(
+        &self,
+        arrival: &Arrival,
+        failures: &[(Address, Reply)],
+    ) -> Result<(), mailstead_queue::Error> {
         // Nobody answers a notice (RFC 5321 §4.5.5), and in a sandbox senders are made up.
-        let ReversePath::Address(sender) = &arrival.sender else { return };
+        let ReversePath::Address(sender) = &arrival.sender else { return Ok(()) };
         if self.settings.sandbox == Sandbox::On {
-            return;
+            return Ok(());
         }
-        let Some(message) = self.compose_notice(arrival, sender, failures) else { return };
-        match self.queue_notice(sender, &message).await {
-            Ok(()) => tracing::info!(to = %sender, failures = failures.len(), "failure notice queued"),
-            Err(error) => tracing::error!(to = %sender, %error, "failure notice not queued"),
-        }
+        let message = self.compose_notice(arrival, sender, failures);
+        self.queue_notice(sender, &message).await?;
+        tracing::info!(to = %sender, failures = failures.len(), "failure notice queued");
+        Ok(())
     }
 
     async fn queue_notice(&self, sender: &Address, message: &[u8]) -> Result<(), mailstead_queue::Error> {
@@ -45,23 +48,13 @@ impl Server {
         queue.enqueue(envelope, Vec::new(), staged, Demand::default(), MessageClass::Notice).await.map(drop)
     }
 
-    fn compose_notice(
-        &self,
-        arrival: &Arrival,
-        sender: &Address,
-        failures: &[(ForwardPath, Reply)],
-    ) -> Option<Vec<u8>> {
+    fn compose_notice(&self, arrival: &Arrival, sender: &Address, failures: &[(Address, Reply)]) -> Vec<u8> {
         let hostname = &self.settings.hostname;
         let now = Date::utc(self.services.clock.now());
-        let postmaster = Localpart::parse("postmaster").ok()?;
-        let failed = |to: &ForwardPath| match to {
-            ForwardPath::Address(address) => address.clone(),
-            ForwardPath::Postmaster => Address::new(postmaster.clone(), hostname.clone()),
-        };
         let recipients: Vec<Recipient> = failures
             .iter()
             .map(|(to, reply)| Recipient {
-                final_recipient: failed(to),
+                final_recipient: to.clone(),
                 action: Action::Failed,
                 status: reply.status.map_or(EnhancedStatus::new(5, 0, 0), permanent),
                 remote_mta: None,
@@ -71,7 +64,7 @@ impl Server {
             })
             .collect();
         let domain = recipients.iter().find_map(|recipient| recipient.final_recipient.domain()).unwrap_or(hostname);
-        let listed: String = failures.iter().map(|(to, reply)| format!("\r\n  {to}\r\n    {reply}\r\n")).collect();
+        let listed: String = failures.iter().map(|(to, reply)| format!("\r\n  <{to}>\r\n    {reply}\r\n")).collect();
         let text = format!("Your message was delivered to some of its recipients, but not to these:\r\n{listed}");
         let report = Report {
             reporting_mta: hostname,
@@ -90,11 +83,11 @@ impl Server {
             original_header: &arrival.header,
             boundary: &self.random_name(),
         };
-        Some(report.compose())
+        report.compose()
     }
 }
 
 /// No further attempt is made, so the failure is final whatever it was (RFC 3464 §2.3.3).
 fn permanent(status: EnhancedStatus) -> EnhancedStatus {
-    status.with_class(mailstead_names::StatusClass::Permanent)
+    status.with_class(StatusClass::Permanent)
 }

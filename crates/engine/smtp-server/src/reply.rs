@@ -2,7 +2,7 @@
 //! are in `mailstead_smtp::server::reply`). Enhanced status by RFC 3463, RFC 5248 and their registry.
 
 use mailstead_login::Refusal;
-use mailstead_names::{Domain, EnhancedStatus, ForwardPath};
+use mailstead_names::{Address, Domain, EnhancedStatus};
 use mailstead_smtp::Reply;
 use mailstead_store as store;
 
@@ -199,7 +199,7 @@ pub(crate) fn provoked(code: u16) -> Reply {
 }
 
 /// All recipients failed: one code if they agree, else one that does not lose mail, with every reason.
-pub(crate) fn all_failed(failures: &[(ForwardPath, Reply)]) -> Reply {
+pub(crate) fn all_failed(failures: &[(Address, Reply)]) -> Reply {
     let Some((_, first)) = failures.first() else { return processing() };
     if failures.iter().all(|(_, reply)| (reply.code, reply.status) == (first.code, first.status)) {
         return first.clone();
@@ -211,7 +211,7 @@ pub(crate) fn all_failed(failures: &[(ForwardPath, Reply)]) -> Reply {
         (554, status(5, 3, 0))
     };
     let mut reply = Reply::new(code, enhanced, "multiple errors");
-    reply.lines.extend(failures.iter().map(|(recipient, reply)| format!("{recipient}: {reply}")));
+    reply.lines.extend(failures.iter().map(|(recipient, reply)| format!("<{recipient}>: {reply}")));
     reply
 }
 
@@ -221,14 +221,14 @@ mod tests {
 
     #[test]
     fn failures_of_several_recipients() {
-        let to = |text: &str| ForwardPath::parse(text).unwrap();
-        let same = [(to("<a@b.example>"), no_such_user()), (to("<c@b.example>"), no_such_user())];
+        let to = |text: &str| Address::parse(text).unwrap();
+        let same = [(to("a@b.example"), no_such_user()), (to("c@b.example"), no_such_user())];
         assert_eq!(all_failed(&same), no_such_user());
-        let mixed = [(to("<a@b.example>"), no_such_user()), (to("<c@b.example>"), disk_full())];
+        let mixed = [(to("a@b.example"), no_such_user()), (to("c@b.example"), disk_full())];
         let reply = all_failed(&mixed);
         assert_eq!(reply.code, 451);
         assert_eq!(reply.lines[1], "<a@b.example>: 550 5.1.1 no such user");
-        let permanent = [(to("<a@b.example>"), no_such_user()), (to("<c@b.example>"), provoked(550))];
+        let permanent = [(to("a@b.example"), no_such_user()), (to("c@b.example"), provoked(550))];
         assert_eq!(all_failed(&permanent).code, 554);
     }
 

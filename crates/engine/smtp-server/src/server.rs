@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mailstead_config::Directory;
 use mailstead_dns::Resolver;
 use mailstead_login::Login;
+use mailstead_names::{Address, Localpart};
 use mailstead_queue::Queue;
 use mailstead_runtime::{Clock, Random, Shutdown};
 use mailstead_store::Store;
@@ -48,6 +49,8 @@ pub struct Server {
     pub(crate) settings: Settings,
     pub(crate) delivery: AccountDelivery,
     pub(crate) allowance: Allowance,
+    /// Who is meant by bare `<Postmaster>` (RFC 5321 §4.5.1).
+    pub(crate) postmaster: Address,
 }
 
 impl fmt::Debug for Server {
@@ -67,7 +70,9 @@ impl Server {
             settings.sandbox,
         );
         let allowance = Allowance::new(settings.submissions_per_day);
-        Arc::new(Server { services, settings, delivery, allowance })
+        let postmaster = Localpart::new("postmaster").expect("an ordinary word is a local part");
+        let postmaster = Address::new(postmaster, settings.hostname.clone());
+        Arc::new(Server { services, settings, delivery, allowance, postmaster })
     }
 
     /// Delivery into the same store, for the queue.

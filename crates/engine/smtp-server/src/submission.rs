@@ -11,7 +11,7 @@ use mailstead_message::date::Date;
 use mailstead_message::header::{Fields, fold};
 use mailstead_message::trace::Received;
 use mailstead_message::{address, trace};
-use mailstead_names::{Address, Domain, EhloName, ForwardPath, Localpart, ReversePath};
+use mailstead_names::{Address, Domain, EhloName, ReversePath};
 use mailstead_queue::{Demand, Envelope, MessageClass, TlsRequirement};
 use mailstead_smtp::server::Role;
 use mailstead_smtp::{Reply, Strictness};
@@ -112,8 +112,7 @@ impl Connection {
             return Err(reply::submission_limit());
         }
         let sender = transaction.mail.from;
-        let recipients: Vec<Address> =
-            transaction.recipients.iter().filter_map(|(to, _)| addressed(to, &server.settings.hostname)).collect();
+        let recipients: Vec<Address> = transaction.recipients.into_iter().map(|(to, _)| to).collect();
         let prefix = submission_trace(&server.settings.hostname, &origin, &sender, &recipients);
         let (count, size) = (recipients.len(), staged.size());
         let envelope = Envelope {
@@ -138,14 +137,6 @@ impl Connection {
                 Err(reply)
             }
         }
-    }
-}
-
-/// Bare `<Postmaster>` is ours (RFC 5321 §4.5.1).
-fn addressed(to: &ForwardPath, hostname: &Domain) -> Option<Address> {
-    match to {
-        ForwardPath::Address(address) => Some(address.clone()),
-        ForwardPath::Postmaster => Some(Address::new(Localpart::parse("postmaster").ok()?, hostname.clone())),
     }
 }
 

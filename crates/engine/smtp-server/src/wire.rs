@@ -12,8 +12,7 @@ const CHUNK: usize = 32 * 1024;
 /// What a slow reply may take in all; the rest of it then goes at once.
 const SLOW_REPLY: Duration = Duration::from_secs(25);
 
-/// How long, and for how many octets, a closing connection still listens.
-const LINGER: Duration = Duration::from_secs(2);
+/// For how many octets a closing connection still listens.
 const LINGER_MAX: usize = 1024 * 1024;
 
 /// How fast a client is served.
@@ -50,8 +49,8 @@ impl Wire {
 
     /// Closes. Octets that arrive after our last reply are read and dropped for a moment: closing over unread input
     /// resets the connection, and the peer might never see the reply.
-    pub(crate) async fn close(mut self) {
-        let deadline = Deadline::after(LINGER);
+    pub(crate) async fn close(mut self, linger: Duration) {
+        let deadline = Deadline::after(linger);
         self.stream.close(deadline).await;
         self.pace = Pace::Normal;
         let mut left = LINGER_MAX;
