@@ -378,15 +378,16 @@ impl Write<'_> {
         if due.is_empty() {
             return Ok(Vec::new());
         }
-        let (due, list) = (json_list(due), sql.dialect().int_list("$1"));
+        let due = json_list(due);
+        let (claimed, shown) = (sql.dialect().is_listed("id", "$1"), sql.dialect().is_listed("r.id", "$1"));
         sql.execute(
             &format!(
                 "update queue_recipients set attempts = attempts + 1, last_attempt_at = $2, next_attempt_at = $3, leased = 1
-                    where id in (select n from {list} l)"
+                    where {claimed}"
             ),
             params![&due, claim.now, claim.now.checked_add(claim.lease).unwrap_or(Timestamp::MAX)],
         )?;
-        self.queue_rows(&format!("where r.id in (select n from {list} l) order by r.id"), params![&due])
+        self.queue_rows(&format!("where {shown} order by r.id"), params![&due])
     }
 
     fn settle(&mut self, id: QueueId, settlement: &Settlement) -> Result<()> {

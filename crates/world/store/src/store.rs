@@ -159,6 +159,23 @@ impl Core {
         }
         self.connections.lease(shared.database, access)
     }
+
+    /// A connection with a transaction begun. One that broke while it was idle (the PostgreSQL server was
+    /// restarted) is found out here, where nothing is lost yet, and another is made.
+    pub(crate) fn begin(&self, shared: &Shared, access: Access) -> Result<Lease<'_>> {
+        let begin = || {
+            let lease = self.lease(shared, access)?;
+            match access {
+                Access::Read => lease.begin_read(),
+                Access::Write => lease.begin_write(shared.database.account()),
+            }
+            .map(|()| lease)
+        };
+        begin().or_else(|_| {
+            self.connections.forget(shared.database);
+            begin()
+        })
+    }
 }
 
 impl From<PoolError> for Error {
@@ -325,8 +342,7 @@ pub(crate) fn read_blocking<T>(
     shared: &Shared,
     closure: impl FnOnce(&Read<'_>) -> Result<T>,
 ) -> Result<T> {
-    let lease = core.lease(shared, Access::Read)?;
-    lease.begin_read()?;
+    let lease = core.begin(shared, Access::Read)?;
     let result = closure(&Read::new(&*lease, &*core.files, shared.database.account()));
     match lease.rollback() {
         Ok(()) => result,

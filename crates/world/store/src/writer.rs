@@ -145,12 +145,22 @@ impl Writers {
         let mut waiting = shared.lane.waiting();
         waiting.jobs.push_back(Box::new(Closure { closure, result: None, answer }));
         if !std::mem::replace(&mut waiting.scheduled, true) {
-            drop(waiting);
-            self.schedule(shared);
+            let mut ready = self.ready();
+            if !ready.closed {
+                ready.lanes.push_back(Arc::clone(shared));
+                self.wake.notify_one();
+                return answered;
+            }
+            // The threads may have ended: nobody would come. Dropping a closure answers `Error::Closed`; not
+            // under the locks, because it may hold the last handle to the store.
+            let refused = std::mem::take(&mut *waiting);
+            drop((ready, waiting));
+            drop(refused);
         }
         answered
     }
 
+    /// Puts a lane back for what gathered while its group ran, also while the store is closing.
     fn schedule(&self, shared: &Arc<Shared>) {
         self.ready().lanes.push_back(Arc::clone(shared));
         self.wake.notify_one();
@@ -261,7 +271,7 @@ impl Group {
     fn attempts(&mut self, core: &Core, shared: &Shared) -> Result<Option<ModSeq>> {
         let mut last = Error::Conflict;
         for _ in 0..ATTEMPTS {
-            let lease = core.lease(shared, Access::Write)?;
+            let lease = core.begin(shared, Access::Write)?;
             match self.transaction(core, shared, &lease) {
                 Ok(modseq) => return Ok(modseq),
                 Err(undone) => {
@@ -276,11 +286,10 @@ impl Group {
         Err(last)
     }
 
-    /// One transaction with all closures that have not failed for good.
+    /// The rest of a transaction that was begun, with all closures that have not failed for good.
     fn transaction(&mut self, core: &Core, shared: &Shared, lease: &Lease<'_>) -> Result<Option<ModSeq>, Undone> {
         let sql: &dyn Connection = &**lease;
         let account = shared.database.account();
-        sql.begin_write(account).map_err(Undone::from)?;
         let read = Read::new(sql, &*core.files, account);
         let mut write = Write::begin(read, core.clock.now()).map_err(Undone::Failed)?;
         for member in &mut self.members {

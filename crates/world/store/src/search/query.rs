@@ -103,10 +103,10 @@ impl Search<'_, '_> {
         if documents.is_empty() {
             return Ok(Vec::new());
         }
-        let list = self.read.sql().dialect().int_list("$5");
+        let wanted = self.read.sql().dialect().is_listed("d.document_id", "$5");
         let from = format!(
             "search_documents d join messages m on m.account_id = d.account_id and m.id = d.id
-                where d.account_id = $1 and d.document_id in (select n from {list} l)"
+                where d.account_id = $1 and {wanted}"
         );
         self.select(&from, Some(&json_list(documents.iter().copied())))
     }

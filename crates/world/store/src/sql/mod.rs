@@ -46,6 +46,16 @@ impl Dialect {
         }
     }
 
+    /// Whether a column is one of the integers of a [`json_list`] parameter. PostgreSQL gets an array, which
+    /// it looks up in an index whatever it believes of the size of the table.
+    pub(crate) fn is_listed(self, column: &str, parameter: &str) -> String {
+        let list = self.int_list(parameter);
+        match self {
+            Dialect::Sqlite => format!("{column} in {list}"),
+            Dialect::Postgres => format!("{column} = any(array{list})"),
+        }
+    }
+
     /// The texts of a JSON array in a parameter as a table with the column `t`.
     pub(crate) fn text_list(self, parameter: &str) -> String {
         match self {

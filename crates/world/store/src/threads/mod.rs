@@ -79,7 +79,8 @@ impl Write<'_> {
         let listed = json_list(message.facts.bonds().into_iter().map(|bond| bond.0));
         let list = sql.dialect().int_list("$2");
         let bound = format!(
-            "select distinct thread_id from thread_bonds where account_id = $1 and bond in (select n from {list} b)"
+            "select distinct thread_id from thread_bonds where account_id = $1 and {}",
+            sql.dialect().is_listed("bond", "$2")
         );
         let mut found: BTreeSet<ThreadId> =
             sql.rows(&bound, params![account, &listed], |row| row.get(0))?.into_iter().collect();
@@ -187,13 +188,13 @@ impl Read<'_> {
     /// Whether the bonds of a message lead to its thread, for `check`.
     pub(crate) fn is_bound_to(&self, thread: ThreadId, facts: &ThreadFacts) -> Result<bool> {
         let bonds = facts.bonds();
-        let list = self.sql().dialect().int_list("$3");
+        let listed = self.sql().dialect().is_listed("bond", "$3");
         let bound: Option<usize> = self
             .sql()
             .scalar(
                 &format!(
                     "select count(*) from thread_bonds where account_id = $1 and thread_id = $2
-                    and bond in (select n from {list} b)"
+                    and {listed}"
                 ),
                 params![self.account_id(), thread, &json_list(bonds.iter().map(|bond| bond.0))],
             )?

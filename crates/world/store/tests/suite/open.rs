@@ -158,3 +158,20 @@ async fn files_are_for_us_alone() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn broken_connections_are_replaced() {
+    crate::support::run(Engine::Postgres, async |place| {
+        let (store, account) = place.with_account().await;
+        let inbox = mailbox(&account, "Inbox").await.id;
+        // As when the server is restarted while nothing is under way.
+        let end = "select pg_terminate_backend(pid) from pg_stat_activity
+            where datname = current_database() and pid <> pg_backend_pid()";
+        place.administer(end.to_owned()).await;
+        place.fill(&store, &account, inbox, 1).await;
+        place.administer(end.to_owned()).await;
+        assert_eq!(mailbox(&account, "Inbox").await.counts.total, 1);
+        place.check_and_close(store).await;
+    })
+    .await;
+}

@@ -122,3 +122,33 @@ on_both! {
         place.check_and_close(store).await;
     }
 }
+
+#[tokio::test]
+async fn a_closed_store_answers() {
+    crate::support::run(crate::support::Engine::Sqlite, async |place| {
+        let (store, account) = place.with_account().await;
+        let mut writes = tokio::task::JoinSet::new();
+        for number in 0..50 {
+            let account = account.clone();
+            writes.spawn(
+                async move { account.write(move |write| write.create_mailbox(&format!("m{number}"), None)).await },
+            );
+        }
+        store.close().await;
+        let mut done = 0;
+        while let Some(outcome) = writes.join_next().await {
+            match outcome.expect("the task ends") {
+                Ok(_) => done += 1,
+                Err(Error::Closed) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        drop((store, account));
+        let store = place.open().await;
+        let account = store.account("alice").await.expect("looked up").expect("there");
+        let all = account.read(|read| read.mailboxes()).await.expect("read");
+        assert_eq!(all.len(), 6 + done, "what was answered is there, and nothing else");
+        place.check_and_close(store).await;
+    })
+    .await;
+}
