@@ -120,7 +120,8 @@ impl Session {
         let selected = self.selected()?;
         let mailbox = selected.mailbox;
         let asked = match set {
-            MessageSet::Numbers(set) => set.resolve(selected.view.last_uid().map_or(u32::MAX, store::Uid::number)),
+            // What is expunged may have been the last message: `*` must reach beyond those that are left.
+            MessageSet::Numbers(set) => set.resolve(u32::MAX),
             MessageSet::SearchResult => selected.saved.clone(),
         };
         let vanished = account.read(move |read| read.vanished_since(mailbox, since)).await?;

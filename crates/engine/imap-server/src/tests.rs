@@ -25,10 +25,9 @@ use mailstead_login::{Login, PlaintextLogin, Settings as LoginSettings};
 use mailstead_names::Secret;
 use mailstead_net::limits::{AuthFailureSettings, AuthFailures};
 use mailstead_net::{Admission, Connection, ConnectionId, Stream};
-use mailstead_runtime::{Clock, Shutdown, SystemClock};
-use mailstead_store::{Account, Depth, Flags, NewAccount, NewMessage, Options, Orphans, Store, WeakVerifiers};
-use mailstead_testkit::{SeededRandom, duplex};
-use tempfile::TempDir;
+use mailstead_runtime::{Shutdown, SystemClock};
+use mailstead_store::{Account, Depth, Flags, NewAccount, NewMessage, Orphans, WeakVerifiers};
+use mailstead_testkit::{SeededRandom, TempStore, duplex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
 
@@ -41,16 +40,14 @@ const PASSWORD: &str = "correct horse";
 /// A server with one account, `jane`.
 struct Scene {
     server: Arc<Server>,
-    store: Store,
+    store: TempStore,
     jane: Account,
     shutdown: Shutdown,
-    _directory: TempDir,
 }
 
 async fn scene() -> Scene {
-    let directory = TempDir::new().expect("a temporary directory");
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = Store::open(Options::new(directory.path(), Arc::clone(&clock))).await.expect("a store");
+    let store = TempStore::open().await;
+    let clock = store.clock().shared();
     let jane = store.create_account(NewAccount::named("jane")).await.expect("an account");
     let login = Login::new(
         LoginSettings::new("mail.example.org"),
@@ -64,7 +61,7 @@ async fn scene() -> Scene {
     let shutdown = Shutdown::new(Duration::from_secs(3));
     let settings = Settings { max_message: 100_000, ..Settings::default() };
     let server = Server::new(store.clone(), login, clock, shutdown.clone(), settings, Arc::new(Metrics::default()));
-    Scene { server, store, jane, shutdown, _directory: directory }
+    Scene { server, store, jane, shutdown }
 }
 
 fn addresses() -> Arc<Directory> {

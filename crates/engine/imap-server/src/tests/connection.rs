@@ -1,5 +1,7 @@
 //! Greeting, TLS, login, ID, ENABLE, limits and the end.
 
+use std::sync::{Arc, Mutex};
+
 use mailstead_login::PlaintextLogin;
 use mailstead_net::tls::ClientTls;
 use mailstead_runtime::Deadline;
@@ -268,5 +270,47 @@ async fn silence_ends_a_session() {
     for session in [&mut jane, &mut idling] {
         assert!(session.patient_line().await.starts_with("* BYE "));
         assert!(start.elapsed().as_secs() >= 30 * 60);
+    }
+}
+
+/// At the most talkative level, too: neither credentials nor mail.
+#[tokio::test]
+async fn nothing_secret_is_logged() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let scene = scene().await;
+    scene.set_password().await;
+    let plain = "AGphbmVAZXhhbXBsZS5vcmcAY29ycmVjdCBob3JzZQ==";
+    for login in [format!("AUTHENTICATE PLAIN {plain}"), format!("LOGIN jane@example.org \"{PASSWORD}\"")] {
+        let mut client = scene.connect(Security::Cleartext, PlaintextLogin::Allowed);
+        client.line().await;
+        assert!(client.ask(&login).await.starts_with("OK"));
+        client.ask("APPEND Inbox {15+}\r\nSubject: secret\r\n").await;
+        client.ask("SELECT Inbox").await;
+        client.ask("FETCH 1 BODY[]").await;
+        client.ask("LOGOUT").await;
+    }
+    let log = String::from_utf8_lossy(&log.0.lock().expect("not poisoned")).into_owned();
+    assert!(log.contains("Fetch") && log.contains("jane@example.org"), "{log}");
+    for secret in [PASSWORD, plain, "Subject: secret"] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}
+
+/// Where a test's log goes.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("not poisoned").extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
