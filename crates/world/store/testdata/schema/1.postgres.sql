@@ -222,11 +222,11 @@ field bigint not null,
 terms text[] not null,
 primary key (account_id, document_id, field)
 );
-create index search_index_terms on search_index using gin (terms);
+create index search_index_terms on search_index using gin (terms) with (fastupdate = off);
 create table search_vocabulary (
 account_id bigint not null,
 term text collate "C" not null,
 grams text[] not null,
 primary key (account_id, term)
 );
-create index search_vocabulary_grams on search_vocabulary using gin (grams);
+create index search_vocabulary_grams on search_vocabulary using gin (grams) with (gin_pending_list_limit = 256);
