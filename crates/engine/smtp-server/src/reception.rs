@@ -10,7 +10,7 @@ use mailstead_store::{Stage, Staged};
 use crate::reply;
 
 /// Longest header. It is held in memory, and nobody needs more.
-const HEADER_MAX: usize = 1024 * 1024;
+const HEADER_MAX: usize = 512 * 1024;
 
 /// Whether the empty line between header and body was there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 use super::*;
 use mailstead_names::ReversePath;
+use proptest::prelude::*;
 
 /// Plays a transcript: `S:` lines are received in two pieces split at `split`, `C:` lines must be written. Requests are
 /// made by `act` at each event; events are returned as text.
@@ -354,4 +355,50 @@ fn the_pipelined_window_is_bounded() {
         assert!(session.next_event().is_none());
     }
     assert_eq!(commands, 502);
+}
+
+proptest! {
+    /// Whatever a server says, in whatever pieces, the same happens, and each recipient has a result.
+    #[test]
+    fn splits_do_not_matter(
+        lines in proptest::collection::vec(
+            prop_oneof![
+                4 => "(220|250|354|451|550|552|421)[ -](PIPELINING|SIZE 5|ok|[245]\\.1\\.1 text)", 1 => "[ -~\r\n\u{e9}]{0,8}",
+            ],
+            0..12,
+        ),
+        splits in proptest::collection::vec(0usize..200, 0..4),
+    ) {
+        let input = lines.join("\r\n").into_bytes();
+        let run = |mut cuts: Vec<usize>| {
+            let mut session = Session::new(EhloName::parse("client.example"));
+            let (mut output, mut events) = (Vec::new(), Vec::new());
+            cuts.push(input.len());
+            cuts.sort_unstable();
+            let mut start = 0;
+            for cut in cuts.into_iter().map(|cut| cut.min(input.len())).chain([usize::MAX]) {
+                if cut == usize::MAX {
+                    session.lost("closed");
+                } else {
+                    session.receive(&input[start..cut]);
+                    start = cut;
+                }
+                while let Some(event) = session.next_event() {
+                    events.push(describe(&event));
+                    match event {
+                        Event::Ready => session.transact(mail(), vec![path("b@mx.example"), path("c@mx.example")]).unwrap_or(()),
+                        Event::SendMessage => {
+                            session.message(b"hi\r\n").unwrap();
+                            session.end_of_message().unwrap();
+                        }
+                        Event::Finished(outcome) => prop_assert_eq!(outcome.recipients.len(), 2),
+                        _ => {}
+                    }
+                }
+                output.extend(session.take_output());
+            }
+            Ok((output, events))
+        };
+        prop_assert_eq!(run(Vec::new())?, run(splits)?);
+    }
 }
