@@ -176,7 +176,7 @@ async fn ask(mut stream: UnixStream, request: &Request) -> Result<String, Failur
 
 async fn without_server(watch: &ConfigWatch, config: &Config, request: Request) -> Result<String, Failure> {
     match request {
-        Request::Stop | Request::Reload => {
+        Request::Stop => {
             return Err(Failure::new(format!("no server is running on {}", config.data_directory.display())));
         }
         Request::StoreCheck { .. } | Request::AccountList if !config.data_directory.exists() => {

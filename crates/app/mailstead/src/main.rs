@@ -30,12 +30,23 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // Whatever we create is ours alone: directories 0700, files and sockets 0600.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    raise_file_limit();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.report();
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Every connection takes a file descriptor and every open database some; the usual soft limit is for programs
+/// that use select(2).
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // What cannot be raised is lived with: accepting waits while there are too few.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
 

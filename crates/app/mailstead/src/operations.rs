@@ -18,8 +18,6 @@ use crate::failure::Failure;
 pub(crate) enum Request {
     /// End the server.
     Stop,
-    /// Read the configuration again.
-    Reload,
     /// All accounts.
     AccountList,
     /// A new account.
@@ -85,24 +83,12 @@ impl Site<'_> {
     pub(crate) async fn perform(self, request: Request) -> Result<String, Failure> {
         match request {
             Request::Stop => Err(Failure::new("there is no server running here")),
-            Request::Reload => self.reload(),
             Request::AccountList => self.list().await,
             Request::AccountAdd { name, addresses, password } => self.add(&name, &addresses, &password.secret()).await,
             Request::AccountPassword { account, password } => self.set_password(&account, &password.secret()).await,
             Request::AccountRemove { name } => self.remove(&name).await,
             Request::StoreCheck { orphans } => self.check(orphans).await,
         }
-    }
-
-    fn reload(self) -> Result<String, Failure> {
-        let reload = self.config.reload()?;
-        if reload.needs_restart.is_empty() {
-            return Ok("configuration reloaded".to_owned());
-        }
-        Ok(format!(
-            "configuration reloaded; what changed here waits for a restart: {}",
-            reload.needs_restart.join(", ")
-        ))
     }
 
     async fn list(self) -> Result<String, Failure> {

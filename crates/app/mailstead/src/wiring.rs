@@ -215,6 +215,7 @@ fn connection_limits(config: &Config) -> ConnectionLimitSettings {
     ConnectionLimitSettings {
         rate: PerClass(config.limits.connections_per_minute),
         open: PerClass(config.limits.open_connections),
+        all_open: config.limits.all_open_connections,
         exempt: exempt(config),
     }
 }

@@ -182,6 +182,8 @@ pub struct Limits {
     pub connections_per_minute: [u32; 3],
     /// Connections at the same time.
     pub open_connections: [u32; 3],
+    /// Connections at the same time from everywhere together.
+    pub all_open_connections: u32,
     /// Failed authentications.
     pub auth_failures_per_minute: [u32; 3],
     /// Failed authentications.
@@ -199,6 +201,7 @@ impl Default for Limits {
         Limits {
             connections_per_minute: [300, 900, 2700],
             open_connections: [30, 90, 270],
+            all_open_connections: 2000,
             auth_failures_per_minute: [10, 30, 90],
             auth_failures_per_day: [50, 150, 450],
             exempt_networks: Vec::new(),
@@ -383,6 +386,9 @@ fn read_limits(mut section: Section<'_>) -> Limits {
         open_connections: classes("open-connections", usual.open_connections),
         auth_failures_per_minute: classes("auth-failures-per-minute", usual.auth_failures_per_minute),
         auth_failures_per_day: classes("auth-failures-per-day", usual.auth_failures_per_day),
+        all_open_connections: section
+            .optional("all-open-connections", value::count)
+            .unwrap_or(usual.all_open_connections),
         exempt_networks: values(section.list("exempt-networks", value::network)),
         message_size: section.optional("message-size", value::size).unwrap_or(usual.message_size),
         submissions_per_day: section.optional("submissions-per-day", value::count).unwrap_or(usual.submissions_per_day),

@@ -39,6 +39,7 @@ plaintext-login = true
 
 [limits]
 open-connections = [1, 2, 3]
+all-open-connections = 500
 exempt-networks = ["127.0.0.0/8", "::1"]
 message-size = "25 MiB"
 submissions-per-day = 50
@@ -80,6 +81,7 @@ fn all_keys_have_their_meaning() {
     assert_eq!((first.plaintext_login, first.missing_address), (PlaintextLogin::Refused, MissingAddress::Skip));
     assert_eq!((second.plaintext_login, second.missing_address), (PlaintextLogin::Allowed, MissingAddress::Fail));
     assert_eq!(config.limits.open_connections, [1, 2, 3]);
+    assert_eq!(config.limits.all_open_connections, 500);
     assert_eq!(config.limits.connections_per_minute, [300, 900, 2700]);
     assert_eq!(config.limits.message_size, 25 << 20);
     assert_eq!(config.limits.submissions_per_day, 50);

@@ -91,6 +91,8 @@ pub struct PerClass(pub [u32; 3]);
 pub const CONNECTION_RATE: PerClass = PerClass([300, 900, 2700]);
 /// Connections open at the same time unless configured otherwise.
 pub const OPEN_CONNECTIONS: PerClass = PerClass([30, 90, 270]);
+/// Connections open at the same time from everywhere together unless configured otherwise.
+pub const ALL_OPEN_CONNECTIONS: u32 = 2000;
 /// Failed authentications per minute unless configured otherwise.
 pub const AUTH_FAILURES_PER_MINUTE: PerClass = PerClass([10, 30, 90]);
 /// Failed authentications per day unless configured otherwise.
@@ -186,13 +188,21 @@ pub struct ConnectionLimitSettings {
     pub rate: PerClass,
     /// Connections at the same time.
     pub open: PerClass,
-    /// Networks without limits.
+    /// Connections at the same time from everywhere together, exempt networks included: what the machine's memory
+    /// and file descriptors are for.
+    pub all_open: u32,
+    /// Networks without limits of their own.
     pub exempt: Vec<Network>,
 }
 
 impl Default for ConnectionLimitSettings {
     fn default() -> Self {
-        ConnectionLimitSettings { rate: CONNECTION_RATE, open: OPEN_CONNECTIONS, exempt: Vec::new() }
+        ConnectionLimitSettings {
+            rate: CONNECTION_RATE,
+            open: OPEN_CONNECTIONS,
+            all_open: ALL_OPEN_CONNECTIONS,
+            exempt: Vec::new(),
+        }
     }
 }
 
@@ -208,16 +218,23 @@ pub struct ConnectionLimits {
 struct ConnectionCounts {
     rate: Window,
     open: Counts,
+    all_open: u32,
 }
 
 /// One admitted connection; it counts as open until this is dropped.
 #[derive(Debug)]
-pub struct OpenConnection(Option<(Arc<ConnectionLimits>, IpAddr)>);
+pub struct OpenConnection {
+    limits: Arc<ConnectionLimits>,
+    /// `None` for exempt networks, which are counted only among all.
+    address: Option<IpAddr>,
+}
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        if let Some((limits, address)) = &self.0 {
-            lock(&limits.counts).open.subtract(*address, 1);
+        let mut counts = lock(&self.limits.counts);
+        counts.all_open -= 1;
+        if let Some(address) = self.address {
+            counts.open.subtract(address, 1);
         }
     }
 }
@@ -230,26 +247,30 @@ impl ConnectionLimits {
         Arc::new(ConnectionLimits {
             settings,
             clock,
-            counts: Mutex::new(ConnectionCounts { rate, open: Counts::default() }),
+            counts: Mutex::new(ConnectionCounts { rate, open: Counts::default(), all_open: 0 }),
         })
     }
 
     /// Counts one more connection from this address, or says why it is one too many.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<OpenConnection, Excess> {
-        if is_exempt(&self.settings.exempt, address) {
-            return Ok(OpenConnection(None));
-        }
+        let address = Some(address).filter(|address| !is_exempt(&self.settings.exempt, *address));
         let now = self.clock.now().as_second();
         let mut counts = lock(&self.counts);
-        if !counts.rate.has_room(address, now) {
-            return Err(Excess::Rate);
+        if let Some(address) = address {
+            if !counts.rate.has_room(address, now) {
+                return Err(Excess::Rate);
+            }
+            counts.rate.at(now).add(address);
         }
-        counts.rate.at(now).add(address);
-        if !counts.open.has_room(address, self.settings.open) {
+        let has_room = address.is_none_or(|address| counts.open.has_room(address, self.settings.open));
+        if !has_room || counts.all_open >= self.settings.all_open {
             return Err(Excess::Open);
         }
-        counts.open.add(address);
-        Ok(OpenConnection(Some((Arc::clone(self), address))))
+        if let Some(address) = address {
+            counts.open.add(address);
+        }
+        counts.all_open += 1;
+        Ok(OpenConnection { limits: Arc::clone(self), address })
     }
 }
 

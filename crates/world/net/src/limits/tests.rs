@@ -76,6 +76,18 @@ fn exempt_networks_are_not_counted() {
 }
 
 #[test]
+fn all_together_are_bounded_too() {
+    let exempt = vec!["127.0.0.0/8".parse().unwrap()];
+    let (limits, _clock) = connections(ConnectionLimitSettings { all_open: 3, exempt, ..Default::default() });
+    let held = ["127.0.0.1", "192.0.2.1", "2001:db8::1"].map(|address| limits.admit(ip(address)).unwrap());
+    assert_eq!(limits.admit(ip("198.51.100.1")).unwrap_err(), Excess::Open);
+    assert_eq!(limits.admit(ip("127.0.0.1")).unwrap_err(), Excess::Open);
+    drop(held);
+    assert!(limits.admit(ip("127.0.0.1")).is_ok());
+    assert_eq!(lock(&limits.counts).all_open, 0);
+}
+
+#[test]
 fn failures_per_minute_and_per_day() {
     let clock = ManualClock::new();
     let failures = AuthFailures::new(AuthFailureSettings::default(), clock.shared());
