@@ -133,7 +133,7 @@ on_both! {
             let strategy = proptest::string::string_regex(pattern).expect("a pattern");
             strategy.new_tree(&mut runner).expect("a value").current()
         };
-        let bodies: Vec<String> = (0..25).map(|_| draw("[abÄß. -]{0,60}")).collect();
+        let bodies: Vec<String> = (0..40).map(|_| draw("[abÄß. -]{0,60}")).collect();
         for body in &bodies {
             mail.append(&format!("Content-Type: text/plain; charset=utf-8\r\n\r\n{body}\r\n")).await;
         }
@@ -142,6 +142,12 @@ on_both! {
             let matches = |body: &String| mailstead_store::fold(body).contains(&mailstead_store::fold(&needle));
             let expected: Vec<u32> = (1..).zip(&bodies).filter(|(_, body)| matches(body)).map(|(uid, _)| uid).collect();
             assert_eq!(mail.body(&needle).await, expected, "{needle:?}");
+            for range in [3..=9, 3..=38] {
+                let within = UidSet::from_ranges([range.clone()]);
+                let found = mail.search_in(mail.inbox, &needle, TextField::Body, Some(within)).await;
+                let expected: Vec<u32> = expected.iter().copied().filter(|uid| range.contains(uid)).collect();
+                assert_eq!(found, expected, "{needle:?} in {range:?}");
+            }
         }
         place.check_and_close(mail.store).await;
     }
