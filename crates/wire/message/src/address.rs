@@ -130,17 +130,23 @@ pub fn list(value: &str) -> Vec<AddressItem> {
     items
 }
 
-/// The words before a special decide what they were: `<` a display name, `:` a group name, `@` a local part.
+/// What follows the words decides what they were: `<` a display name, `:` a group name, `@` a local part.
 #[derive(Default)]
 struct Words {
     /// As a phrase: words with single spaces.
     phrase: String,
-    /// As a local part: words without spaces.
+    /// As a local part: the last words, without spaces.
     joined: String,
+    /// Octets of the phrase before them: a display name without angle brackets after it.
+    before: usize,
 }
 
 impl Words {
     fn push(&mut self, word: &str, after_space: bool) {
+        if after_space && !may_join(&self.joined, word.chars().next()) {
+            self.before = self.phrase.len();
+            self.joined.clear();
+        }
         if after_space && !self.phrase.is_empty() {
             self.phrase.push(' ');
         }
@@ -151,6 +157,15 @@ impl Words {
     fn name(self) -> Option<String> {
         Some(self.phrase).filter(|phrase| !phrase.is_empty())
     }
+
+    fn name_before(&self) -> Option<String> {
+        self.phrase.get(..self.before).filter(|phrase| !phrase.is_empty()).map(str::to_owned)
+    }
+}
+
+/// Whether words with space between them are one local part or domain, RFC 5322 §4.4: only around a dot.
+fn may_join(before: &str, next: Option<char>) -> bool {
+    before.is_empty() || before.ends_with('.') || next == Some('.')
 }
 
 /// One element up to its `,` or `;`; always consumes something.
@@ -186,7 +201,7 @@ fn element(cursor: &mut Cursor<'_>, comment: Option<String>) -> AddressItem {
                     cursor.bump();
                     return AddressItem::Mailbox(angle_addr(cursor, Some(format!("{}@{domain}", words.joined))));
                 }
-                let name = trailing.or(comment);
+                let name = trailing.or(comment).or_else(|| words.name_before());
                 return AddressItem::Mailbox(Mailbox {
                     name,
                     route: None,
@@ -244,16 +259,24 @@ fn angle_addr(cursor: &mut Cursor<'_>, name: Option<String>) -> Mailbox {
     mailbox
 }
 
-/// A domain or domain-literal, and a comment after it (`a@b (Name)`).
+/// A domain or domain-literal, and a comment after it (`a@b (Name)`). Words that follow it are noise.
 fn domain(cursor: &mut Cursor<'_>) -> (String, Option<String>) {
     let mut domain = String::new();
     let mut comment = None;
+    let mut complete = false;
     loop {
+        let before = cursor.rest().len();
         if let Some(text) = cursor.skip_cfws() {
             comment = Some(text);
         }
+        complete |= cursor.rest().len() != before && !may_join(&domain, cursor.peek());
         match cursor.peek() {
             None | Some(',' | ';' | '<' | '>') => return (domain, comment),
+            Some(_) if complete => {
+                if cursor.quoted_string().is_none() {
+                    cursor.bump();
+                }
+            }
             Some('[') => {
                 domain.push_str(cursor.take_while(|c| !matches!(c, ']' | '>')));
                 if cursor.eat(']') {

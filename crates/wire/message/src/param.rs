@@ -24,7 +24,18 @@ const MAX_PARAMS: usize = 200;
 pub fn parse(value: &str) -> (String, Vec<(String, String)>) {
     let mut cursor = Cursor::new(value);
     cursor.skip_cfws();
-    let token = cursor.take_while(|c| !matches!(c, ';' | '(') && !c.is_ascii_whitespace()).to_owned();
+    let mut token = word(&mut cursor).to_owned();
+    // In the lexical terms of RFC 822, which RFC 2045 §5.1 uses, blanks and comments may stand around the slash.
+    let mut ahead = cursor;
+    ahead.skip_cfws();
+    if token.ends_with('/') || ahead.peek() == Some('/') {
+        token.push_str(word(&mut ahead));
+        if token.ends_with('/') {
+            ahead.skip_cfws();
+            token.push_str(word(&mut ahead));
+        }
+        cursor = ahead;
+    }
     let mut params = Vec::new();
     while !cursor.is_empty() && params.len() < MAX_PARAMS {
         cursor.skip_cfws();
@@ -48,6 +59,10 @@ pub fn parse(value: &str) -> (String, Vec<(String, String)>) {
         params.push((name, value));
     }
     (token, params)
+}
+
+fn word<'a>(cursor: &mut Cursor<'a>) -> &'a str {
+    cursor.take_while(|c| !matches!(c, ';' | '(') && !c.is_ascii_whitespace())
 }
 
 /// One parameter, decoded: RFC 2231 segments joined in order and their charset applied; an encoded word in a plain

@@ -126,9 +126,9 @@ impl<'a> Field<'a> {
         Cow::Owned(word::lenient_utf8(joined.trim_ascii()).into_owned())
     }
 
-    /// The value as a person reads it: unfolded, encoded words decoded.
+    /// The value as a person reads it: unfolded, encoded words decoded, tabs (with which some programs fold) as spaces.
     #[must_use]
     pub fn text(&self) -> String {
-        word::decode(&self.unfolded())
+        word::decode(&self.unfolded().replace('\t', " "))
     }
 }

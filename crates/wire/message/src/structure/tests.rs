@@ -82,6 +82,21 @@ fn content_types_that_cannot_be_read_become_text_plain() {
 }
 
 #[test]
+fn blanks_and_comments_may_stand_around_the_slash() {
+    for value in [
+        "text/html;charset=x",
+        "text / html ; charset = \"x\"",
+        "text/ html; charset=x",
+        "(a) text (b)/ html (c);charset=x",
+    ] {
+        let structure = Structure::scan(format!("Content-Type: {value}\r\n\r\n").as_bytes());
+        let content_type = structure.root.content_type;
+        assert!(content_type.is("text", "html"), "{value:?}");
+        assert_eq!(content_type.param("charset").as_deref(), Some("x"), "{value:?}");
+    }
+}
+
+#[test]
 fn parts_of_a_digest_are_messages() {
     let message = crlf(concat!(
         "Content-Type: multipart/digest; boundary=\"d\"\n\n--d\n\nSubject: one\n\nbody one\n",

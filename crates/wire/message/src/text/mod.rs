@@ -108,7 +108,8 @@ impl Decoder {
 }
 
 /// All text that can be searched, in order and decoded: header fields as `Name: value`, names of attachments, and every
-/// text part. Pieces with the same place follow each other without a break, except for the line end that is given after
+/// text part, with the message parts that are not looked into (a delivery status): RFC 9051 §6.4.4 only lets other types
+/// be left out. Pieces with the same place follow each other without a break, except for the line end that is given after
 /// each field and part, so that nothing is found across two of them.
 ///
 /// # Errors
@@ -130,7 +131,12 @@ pub fn searchable<S: Source>(
         if let Some(name) = part.file_name() {
             sink(place, &format!("{name}\n"));
         }
-        if part.shape() == Shape::Text {
+        let is_searched = match part.shape() {
+            Shape::Text => true,
+            Shape::Basic => part.content_type.kind == "message",
+            Shape::Message(_) | Shape::Multipart(_) => false,
+        };
+        if is_searched {
             read_text(part, source, u64::MAX, &mut octets, &mut |text| {
                 sink(Place::Body, text);
                 true

@@ -153,3 +153,18 @@ proptest! {
         prop_assert!(body.len() <= html.len() + 2);
     }
 }
+
+/// RFC 9051 §6.4.4: only parts that are neither TEXT nor MESSAGE may be left out.
+#[test]
+fn message_parts_without_structure_are_searched() {
+    let report = "Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n\
+                  Final-Recipient: rfc822; bob@example.org\r\n--b\r\nContent-Type: message/rfc822\r\n\
+                  Content-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n--b\r\nContent-Type: image/png\r\n\r\npixels\r\n--b--\r\n";
+    let body = texts(report.as_bytes()).1;
+    assert!(body.contains("bob@example.org") && body.contains("hello") && !body.contains("pixels"), "{body}");
+}
+
+#[test]
+fn a_tab_that_folds_a_field_is_found_as_a_space() {
+    assert_eq!(texts(b"Subject: one\r\n\ttwo\r\n\r\n").0, "Subject: one two\n");
+}
