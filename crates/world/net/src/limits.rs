@@ -8,7 +8,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mailstead_runtime::Clock;
@@ -19,11 +18,6 @@ pub struct Network {
     base: IpAddr,
     prefix: u8,
 }
-
-/// The text is no network.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a network such as 192.0.2.0/24 or 2001:db8::/32")]
-pub struct NetworkError;
 
 impl Network {
     /// The network of this prefix length around `address`. Lengths beyond the address count as all of it.
@@ -54,25 +48,6 @@ impl Network {
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.base, self.prefix)
-    }
-}
-
-impl FromStr for Network {
-    type Err = NetworkError;
-
-    /// Reads `address/length`, or a single address.
-    fn from_str(text: &str) -> Result<Self, NetworkError> {
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| NetworkError)?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = match prefix {
-            None => longest,
-            Some(digits) => digits.parse().ok().filter(|prefix| *prefix <= longest).ok_or(NetworkError)?,
-        };
-        Ok(Network::around(address, prefix))
     }
 }
 

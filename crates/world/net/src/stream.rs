@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use mailstead_runtime::Deadline;
 use rustls::pki_types::ServerName;
@@ -63,22 +63,11 @@ impl Timer {
         }
     }
 
-    fn poll_expired(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
-        match &mut self.0 {
-            None => Poll::Pending,
-            Some(timer) => {
-                ready!(timer.as_mut().poll(context));
-                Poll::Ready(io::ErrorKind::TimedOut.into())
-            }
-        }
-    }
-
-    /// The outcome of an operation, or the expiry when it is still pending.
-    fn bound<T>(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        match outcome {
-            Poll::Pending => self.poll_expired(context).map(Err),
-            ready => ready,
-        }
+    /// Fails once the deadline has passed, even for a peer that always has something to say; until then it will wake
+    /// the task.
+    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        let passed = self.0.as_mut().is_some_and(|timer| timer.as_mut().poll(context).is_ready());
+        if passed { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
     }
 }
 
@@ -200,28 +189,28 @@ impl Stream {
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let outcome = this.poll_layer(|layer| layer.poll_read(context, buffer));
-        this.reading.bound(context, outcome)
+        this.reading.check(context)?;
+        this.poll_layer(|layer| layer.poll_read(context, buffer))
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let outcome = this.poll_layer(|layer| layer.poll_write(context, octets));
-        this.writing.bound(context, outcome)
+        this.writing.check(context)?;
+        this.poll_layer(|layer| layer.poll_write(context, octets))
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let outcome = this.poll_layer(|layer| layer.poll_flush(context));
-        this.writing.bound(context, outcome)
+        this.writing.check(context)?;
+        this.poll_layer(|layer| layer.poll_flush(context))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let outcome = this.poll_layer(|layer| layer.poll_shutdown(context));
-        this.writing.bound(context, outcome)
+        this.writing.check(context)?;
+        this.poll_layer(|layer| layer.poll_shutdown(context))
     }
 }
 

@@ -108,6 +108,18 @@ async fn deadlines_survive_starttls() {
     assert_eq!(server.read_u8().await.unwrap(), b'x');
 }
 
+/// A peer that never lets us wait cannot stretch a deadline either.
+#[tokio::test(start_paused = true)]
+async fn deadlines_hold_for_talkative_peers() {
+    let (mut server, mut client) = duplex();
+    client.write_all(&[b'x'; 1000]).await.unwrap();
+    server.set_deadline(Deadline::after(Duration::from_secs(30)));
+    assert_eq!(server.read_u8().await.unwrap(), b'x');
+    tokio::time::advance(Duration::from_secs(31)).await;
+    assert_eq!(server.read_u8().await.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+    assert_eq!(server.write_all(b"y").await.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_silent_peer_cannot_hold_a_handshake_open() {
     let (mut server, _client) = duplex();

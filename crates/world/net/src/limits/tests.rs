@@ -16,23 +16,25 @@ fn connections(settings: ConnectionLimitSettings) -> (Arc<ConnectionLimits>, Man
     (ConnectionLimits::new(settings, clock.shared()), clock)
 }
 
+fn network(address: &str, prefix: u8) -> Network {
+    Network::around(ip(address), prefix)
+}
+
 #[test]
-fn networks_are_read_and_shown() {
-    for (text, shown) in [
-        ("192.0.2.77/24", "192.0.2.0/24"),
-        ("0.0.0.0/0", "0.0.0.0/0"),
-        ("::1", "::1/128"),
-        ("2001:db8:1:2:3::/48", "2001:db8:1::/48"),
-        ("10.0.0.1", "10.0.0.1/32"),
+fn networks_are_cut_to_their_prefix() {
+    for (address, prefix, shown) in [
+        ("192.0.2.77", 24, "192.0.2.0/24"),
+        ("192.0.2.77", 0, "0.0.0.0/0"),
+        ("192.0.2.77", 99, "192.0.2.77/32"),
+        ("2001:db8:1:2:3::", 48, "2001:db8:1::/48"),
+        ("::1", 128, "::1/128"),
+        ("ffff::", 0, "::/0"),
     ] {
-        assert_eq!(text.parse::<Network>().unwrap().to_string(), shown);
-    }
-    for bad in ["", "192.0.2.0/33", "::/129", "192.0.2.0/", "192.0.2.0/-1", "example.org", "1.2.3/8"] {
-        assert_eq!(bad.parse::<Network>(), Err(NetworkError), "{bad}");
+        assert_eq!(network(address, prefix).to_string(), shown);
     }
     let mapped = ip("::ffff:192.0.2.9");
-    assert!("192.0.2.0/24".parse::<Network>().unwrap().contains(mapped));
-    assert!(!"::/0".parse::<Network>().unwrap().contains(mapped));
+    assert!(network("192.0.2.0", 24).contains(mapped));
+    assert!(!network("::", 0).contains(mapped));
 }
 
 #[test]
@@ -66,7 +68,7 @@ fn open_connections_count_until_dropped() {
 
 #[test]
 fn exempt_networks_are_not_counted() {
-    let exempt = vec!["127.0.0.0/8".parse().unwrap()];
+    let exempt = vec![network("127.0.0.0", 8)];
     let (limits, _clock) = connections(ConnectionLimitSettings { exempt: exempt.clone(), ..Default::default() });
     let held: Vec<_> = (0..1000).map(|_| limits.admit(ip("127.0.0.1")).unwrap()).collect();
     assert_eq!(held.len(), 1000);
@@ -77,7 +79,7 @@ fn exempt_networks_are_not_counted() {
 
 #[test]
 fn all_together_are_bounded_too() {
-    let exempt = vec!["127.0.0.0/8".parse().unwrap()];
+    let exempt = vec![network("127.0.0.0", 8)];
     let (limits, _clock) = connections(ConnectionLimitSettings { all_open: 3, exempt, ..Default::default() });
     let held = ["127.0.0.1", "192.0.2.1", "2001:db8::1"].map(|address| limits.admit(ip(address)).unwrap());
     assert_eq!(limits.admit(ip("198.51.100.1")).unwrap_err(), Excess::Open);
