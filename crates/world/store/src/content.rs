@@ -44,7 +44,8 @@ impl Content {
     pub(crate) fn of(body: &Body) -> Result<Self> {
         let structure = scan(body)?;
         let mut source = body;
-        let preview = text::preview(&structure, &mut source)?;
+        let mut preview = text::preview(&structure, &mut source)?;
+        preview.retain(storable);
         let terms = Terms::of(&structure, &mut source)?;
         let thread = thread_facts(&structure, body)?;
         Ok(Content(Arc::new(Found { structure, preview, thread, terms })))
@@ -86,6 +87,11 @@ impl Source for &Body {
     }
 }
 
+/// PostgreSQL has no NUL in text; malformed mail has.
+fn storable(c: char) -> bool {
+    c != '\0'
+}
+
 fn scan(body: &Body) -> Result<Structure> {
     let mut scanner = Scanner::new(Limits::default());
     if let Some(octets) = body.in_memory() {
@@ -106,5 +112,8 @@ fn thread_facts(structure: &Structure, body: &Body) -> Result<ThreadFacts> {
     let octets = body.read_at(header.start..header.end.min(header.start + THREADING_HEADER))?;
     let is_report = structure.root.content_type.is("multipart", "report");
     let part = if is_report { ThreadPart::Notice } else { ThreadPart::Letter };
-    Ok(ThreadFacts { names: Threading::parse(&octets), part })
+    let mut names = Threading::parse(&octets);
+    names.base_subject.retain(storable);
+    names.message_id.iter_mut().chain(&mut names.references).for_each(|id| id.retain(storable));
+    Ok(ThreadFacts { names, part })
 }

@@ -20,6 +20,9 @@ use crate::transaction::{Indexing, Read, Write};
 /// Rows read at a time where all of a mailbox may be meant.
 const BATCH: usize = 500;
 
+/// Longest Message-ID that can be looked up; PostgreSQL cannot index much longer ones.
+const MAX_MESSAGE_ID: usize = 998;
+
 /// How long a delivery is remembered; longer than any queue tries.
 const DELIVERY_MEMORY: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -440,6 +443,7 @@ impl Write<'_> {
 
     fn insert_content(&mut self, id: MessageId, message: &NewMessage) -> Result<()> {
         let content = message.staged.content();
+        let message_id = content.threading().message_id.as_deref().filter(|id| id.len() <= MAX_MESSAGE_ID);
         let mut structure = content.structure().clone();
         structure.prepend(message.prefix.len() as u64);
         self.sql().execute(
@@ -451,7 +455,7 @@ impl Write<'_> {
                 &message.prefix,
                 &structure.encode(),
                 content.preview(),
-                content.threading().message_id.as_deref(),
+                message_id,
                 &content.threading().base_subject,
             ],
         )?;

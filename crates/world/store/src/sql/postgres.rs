@@ -209,6 +209,9 @@ impl ToSql for Value<'_> {
             Value::Null => Ok(IsNull::Yes),
             Value::Int(x) if *ty == Type::INT4 => i32::try_from(x)?.to_sql(ty, out),
             Value::Int(x) => x.to_sql(&Type::INT8, out),
+            // PostgreSQL has no NUL in text. Where it matters it was taken out before; here it only must not
+            // make an error of what somebody sent us.
+            Value::Text(x) if x.contains('\0') => x.replace('\0', "\u{fffd}").to_sql(&Type::TEXT, out),
             Value::Text(x) => x.to_sql(&Type::TEXT, out),
             Value::Blob(x) => x.to_sql(&Type::BYTEA, out),
         }

@@ -78,6 +78,22 @@ on_both! {
         place.check_and_close(store).await;
     }
 
+    async fn malformed_mail_is_stored_as_it_is(place: &Place) {
+        let (store, account) = place.with_account().await;
+        let inbox = mailbox(&account, "Inbox").await.id;
+        let odd = "Subject: Re: n\0ul\r\nMessage-ID: <a\0@b>\r\nReferences: <c\0@d>\r\nnot a field\r\n\r\nw\0rd \u{1}\r\n";
+        let message = new_message(inbox, &staged(&store, odd).await);
+        let appended = account.write(move |write| write.append(&message)).await.expect("stored");
+        let long = (0..9000).map(|number| char::from(b'a' + u8::try_from(number * 7 % 26).expect("small"))).collect::<String>();
+        for octets in [String::new(), format!("Message-ID: <{long}@d>\r\nSubject: {long}\r\n\r\n{long}")] {
+            let message = new_message(inbox, &staged(&store, &octets).await);
+            account.write(move |write| write.append(&message)).await.expect("stored");
+        }
+        let reader = account.open_message(appended.id).await.expect("opens");
+        assert_eq!(reader.read(0..u64::MAX).await.expect("reads"), odd.as_bytes());
+        place.check_and_close(store).await;
+    }
+
     async fn a_delivery_is_done_once(place: &Place) {
         let (store, account) = place.with_account().await;
         let inbox = mailbox(&account, "Inbox").await;
