@@ -92,6 +92,8 @@ impl Session {
                 }
                 Event::AppendEnd => return Ok(stage?.finish().await?),
                 Event::AppendFailed(rejection) => return Err(reply::rejected(rejection.code, rejection.text).into()),
+                // Something follows the message that cannot be told from commands, such as another message.
+                Event::Fatal(rejection) => return Err(Interrupt::Close(self.fatal(rejection).await)),
                 _ => return Err(Interrupt::Close(Close::Bye(reply::BYE_INTERNAL))),
             }
         }

@@ -109,13 +109,7 @@ impl Session {
                         Err(Close::Bye(reply::BYE_TOO_MANY_MISTAKES))
                     })
                 }
-                Event::Fatal(rejection) => {
-                    // A client that cannot be followed any more is told twice: which command, and that this is the end.
-                    let text = rejection.text.clone();
-                    self.reject(rejection)
-                        .await
-                        .and(Err(Close::Bye(Reply { text: text.into(), ..reply::BYE_NOT_IMAP })))
-                }
+                Event::Fatal(rejection) => Err(self.fatal(rejection).await),
                 // The rest only comes while a command that asked for it runs.
                 _ => Err(Close::Bye(reply::BYE_INTERNAL)),
             };
@@ -142,6 +136,15 @@ impl Session {
         self.server.metrics.command("(rejected)", "BAD");
         self.wire.status(tag, reply::rejected(code, text));
         self.wire.flush().await
+    }
+
+    /// A client that cannot be followed any more is told twice: which command, and that this is the end.
+    pub(crate) async fn fatal(&mut self, rejection: Rejection) -> Close {
+        let text = rejection.text.clone();
+        match self.reject(rejection).await {
+            Ok(()) => Close::Bye(Reply { text: text.into(), ..reply::BYE_NOT_IMAP }),
+            Err(close) => close,
+        }
     }
 
     /// Answers an APPEND that is not to be taken; the client's octets are thrown away, or the connection ends.

@@ -221,6 +221,10 @@ impl Session {
         let Some(number) = selected.view.find(loaded.uid) else { return Ok(false) };
         told(selected, plan, number);
         let Some(message) = selected.view.message(number) else { return Ok(false) };
+        if !newly_seen.contains(number) && loaded.values.iter().all(|value| matches!(value, Value::Failed)) {
+            // Nothing could be read, and an answer has at least one item (RFC 9051 §9, msg-att).
+            return Ok(true);
+        }
         wire.encoder.fetch_start(number);
         for (attribute, value) in plan.attributes.iter().zip(&loaded.values) {
             match value {

@@ -121,3 +121,21 @@ async fn utf8_headers_need_a_session_that_can_read_them() {
         .await;
     scene.check().await;
 }
+
+/// Several messages in one APPEND (RFC 3502) are not offered: a client that sends them unasked is told why it must go.
+#[tokio::test]
+async fn what_follows_a_message_unasked_ends_the_session() {
+    let scene = scene().await;
+    let mut client = scene.selected("Inbox").await;
+    client
+        .play(
+            r"
+        C: a APPEND Inbox {3+}
+        C: abc {3+}
+        C: def
+        S: a BAD a literal ~
+        S: * BYE a literal ~",
+        )
+        .await;
+    scene.check().await;
+}

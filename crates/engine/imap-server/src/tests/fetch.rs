@@ -105,7 +105,9 @@ async fn unknown_transfer_encodings_are_named() {
         r#"
         C: a FETCH 1 (UID BINARY.PEEK[1])
         S: * 1 FETCH (UID 1)
-        S: a NO [UNKNOWN-CTE] ~"#,
+        S: a NO [UNKNOWN-CTE] ~
+        C: b FETCH 1 BINARY.SIZE[1]
+        S: b NO [UNKNOWN-CTE] ~"#,
     )
     .await;
     scene.check().await;
