@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailstead_config::{Config, ConfigWatch, Database, Directory};
+use mailstead_config::{Config, ConfigWatch, Database, Directory, TlsFiles};
 use mailstead_net::tls::{ServerTls, SessionTickets, UnknownName};
 use mailstead_net::{Identity, Reception};
 use mailstead_runtime::{Clock, Deadline, Shutdown, Supervisor, SystemClock};
@@ -61,14 +61,26 @@ pub(crate) struct Tls {
 impl Tls {
     fn load(config: &Config) -> Result<Option<Self>, Failure> {
         let Some(files) = &config.tls else { return Ok(None) };
-        let names = vec![config.hostname.as_ascii().to_owned()];
-        let identities = [Identity::from_files(&files.certificate, &files.key, names)?];
+        let identities = [identity(config, files)?];
         Ok(Some(Tls {
             public: ServerTls::new(&identities, SessionTickets::Off, UnknownName::Fallback)?,
             // One certificate answers for everything, so an unknown name is the client's own affair.
             users: ServerTls::new(&identities, SessionTickets::On, UnknownName::Fallback)?,
         }))
     }
+
+    /// Reads the certificate again: it has been renewed.
+    fn reload(&self, config: &Config) -> Result<(), Failure> {
+        let Some(files) = &config.tls else { return Ok(()) };
+        let identities = [identity(config, files)?];
+        self.public.replace(&identities)?;
+        Ok(self.users.replace(&identities)?)
+    }
+}
+
+fn identity(config: &Config, files: &TlsFiles) -> Result<Identity, Failure> {
+    let names = vec![config.hostname.as_ascii().to_owned()];
+    Ok(Identity::from_files(&files.certificate, &files.key, names)?)
 }
 
 /// A server that is ready to run.
@@ -107,7 +119,7 @@ impl Server {
         let shutdown = Shutdown::new(GRACE);
         let supervisor = Supervisor::new();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        watch_signals(&supervisor, &shutdown, &watch)?;
+        watch_signals(&supervisor, &shutdown, &watch, tls.clone())?;
         let world = wiring::World {
             config: &config,
             directory: watch.directory(),
@@ -139,8 +151,13 @@ impl Server {
     }
 }
 
-/// SIGTERM and SIGINT stop, SIGHUP reads the configuration again.
-fn watch_signals(supervisor: &Supervisor, shutdown: &Shutdown, watch: &Arc<ConfigWatch>) -> Result<(), Failure> {
+/// SIGTERM and SIGINT stop, SIGHUP reads configuration and certificate again.
+fn watch_signals(
+    supervisor: &Supervisor,
+    shutdown: &Shutdown,
+    watch: &Arc<ConfigWatch>,
+    tls: Option<Tls>,
+) -> Result<(), Failure> {
     let listen = |kind| signal(kind).map_err(|error| Failure::new(format!("cannot listen to signals: {error}")));
     let (mut terminate, mut interrupt, mut hangup) =
         (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?, listen(SignalKind::hangup())?);
@@ -151,14 +168,23 @@ fn watch_signals(supervisor: &Supervisor, shutdown: &Shutdown, watch: &Arc<Confi
                 _ = shutdown.begun() => return,
                 _ = terminate.recv() => shutdown.begin(),
                 _ = interrupt.recv() => shutdown.begin(),
-                _ = hangup.recv() => match watch.reload() {
-                    Ok(reload) => tracing::info!(needs_restart = ?reload.needs_restart, "configuration reloaded"),
-                    Err(error) => tracing::error!(%error, "configuration not reloaded; the old one stays in force"),
+                _ = hangup.recv() => match reload(&watch, tls.as_ref()) {
+                    Ok(needs_restart) => tracing::info!(?needs_restart, "configuration reloaded"),
+                    Err(error) => tracing::error!(%error, "not reloaded; what was in force stays in force"),
                 },
             }
         }
     });
     Ok(())
+}
+
+/// Says which settings wait for a restart.
+fn reload(watch: &ConfigWatch, tls: Option<&Tls>) -> Result<Vec<&'static str>, Failure> {
+    let reload = watch.reload()?;
+    if let Some(tls) = tls {
+        tls.reload(&watch.current())?;
+    }
+    Ok(reload.needs_restart)
 }
 
 /// Accounts of the configuration that are not in the store yet. They have no password.

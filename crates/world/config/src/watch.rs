@@ -88,7 +88,8 @@ fn fixed_differences(old: &Config, new: &Config) -> Vec<&'static str> {
         ("database", database(old) != database(new)),
         ("log", old.log != new.log),
         ("listener", old.listeners != new.listeners),
-        ("tls", old.tls != new.tls),
+        // Other files are read at once; with or without TLS is a matter of the listeners.
+        ("tls", old.tls.is_some() != new.tls.is_some()),
         ("limits", old.limits != new.limits),
         ("queue", next_hop(old) != next_hop(new)),
         ("pedantic", old.strictness != new.strictness),

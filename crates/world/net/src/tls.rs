@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -41,21 +41,22 @@ pub enum UnknownName {
     Refuse,
 }
 
-/// A server's TLS configuration. Cheap to clone.
+/// A server's TLS configuration. Cheap to clone; clones share their certificates.
 #[derive(Debug, Clone)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
+    certificates: Arc<Present>,
 }
 
 impl ServerTls {
     /// A configuration that answers with these certificates; the first is the fallback.
     pub fn new(identities: &[Identity], tickets: SessionTickets, unknown: UnknownName) -> Result<Self, Error> {
         let provider = provider();
-        let resolver = ByName::new(identities, unknown, &provider)?;
+        let certificates = Arc::new(Present(RwLock::new(ByName::new(identities, unknown, &provider)?)));
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(rustls::DEFAULT_VERSIONS)?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(resolver));
+            .with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
         // RFC 9325 §4.2: the server knows best which of the common suites is strongest.
         config.ignore_client_order = true;
         match tickets {
@@ -68,7 +69,14 @@ impl ServerTls {
                 config.send_tls13_tickets = 0;
             }
         }
-        Ok(ServerTls { config: Arc::new(config) })
+        Ok(ServerTls { config: Arc::new(config), certificates })
+    }
+
+    /// Answers new handshakes with these certificates, here and in all clones. After an error the old ones stay.
+    pub fn replace(&self, identities: &[Identity]) -> Result<(), Error> {
+        let mut present = self.certificates.0.write().unwrap_or_else(PoisonError::into_inner);
+        *present = ByName::new(identities, present.unknown, &provider())?;
+        Ok(())
     }
 
     /// The same configuration that also negotiates one of these application protocols, best first.
@@ -76,7 +84,7 @@ impl ServerTls {
     pub fn with_alpn(&self, protocols: &[&str]) -> Self {
         let mut config = ServerConfig::clone(&self.config);
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        ServerTls { config: Arc::new(config) }
+        ServerTls { config: Arc::new(config), certificates: Arc::clone(&self.certificates) }
     }
 
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
@@ -229,6 +237,16 @@ fn unreadable(what: &str, path: &Path, error: &pem::Error) -> Error {
     Error::Certificate(format!("cannot read the {what} {}: {reason}", path.display()))
 }
 
+/// The certificates in force.
+#[derive(Debug)]
+struct Present(RwLock<ByName>);
+
+impl ResolvesServerCert for Present {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).choose(hello.server_name())
+    }
+}
+
 /// Chooses the certificate by the name that the client asks for.
 #[derive(Debug)]
 struct ByName {
@@ -259,16 +277,12 @@ impl ByName {
         let wildcard = name.split_once('.').map(|(_, parent)| format!("*.{parent}"));
         self.names.get(&name).or_else(|| self.names.get(&wildcard?))
     }
-}
 
-impl ResolvesServerCert for ByName {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let found = match hello.server_name() {
-            None => Some(&self.first),
-            Some(name) => match (self.find(name), self.unknown) {
-                (None, UnknownName::Fallback) => Some(&self.first),
-                (found, _) => found,
-            },
+    fn choose(&self, asked: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        let Some(name) = asked else { return Some(Arc::clone(&self.first)) };
+        let found = match (self.find(name), self.unknown) {
+            (None, UnknownName::Fallback) => Some(&self.first),
+            (found, _) => found,
         };
         found.cloned()
     }

@@ -154,6 +154,20 @@ async fn the_name_chooses_the_certificate() {
     assert!(matches!(theirs, Err(Error::Handshake(_))), "who verifies is not");
 }
 
+#[tokio::test(start_paused = true)]
+async fn certificates_are_replaced_for_new_handshakes() {
+    let trust = Certificates::trusting_client();
+    let tls = Certificates::server(&["old.example.org"]);
+    let clone = tls.with_alpn(&["smtp"]);
+    clone.replace(&[Certificates::identity(&["new.example.org"])]).unwrap();
+    assert!(clone.replace(&[]).is_err(), "and then nothing changes");
+    for (tls, asked, works) in [(&tls, "new.example.org", true), (&clone, "old.example.org", false)] {
+        let (mut server, mut client) = duplex();
+        let (_, theirs) = handshake(&mut server, &mut client, tls, &trust, asked).await;
+        assert_eq!(theirs.is_ok(), works, "{asked}");
+    }
+}
+
 /// What an operator reads whose files are wrong.
 #[test]
 fn unusable_files_are_named() {
