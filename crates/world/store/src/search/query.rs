@@ -31,6 +31,11 @@ impl Read<'_> {
     }
 }
 
+/// From documents to the messages of the mailbox. There are few documents and many messages: `cross join`
+/// (SQLite) and `+` (both) keep the planner from starting at the mailbox.
+const TO_MESSAGES: &str = "cross join messages m where m.account_id = d.account_id and m.id = d.id
+    and +m.mailbox_id = $2 and +m.uid between $3 and $4";
+
 struct Search<'s, 'c> {
     read: &'s Read<'c>,
     mailbox: MailboxId,
@@ -96,7 +101,7 @@ impl Search<'_, '_> {
     }
 
     fn everything(&self) -> Result<Candidates> {
-        self.select("messages m where m.account_id = $1", None)
+        self.select("messages m where m.account_id = $1 and m.mailbox_id = $2 and m.uid between $3 and $4", None)
     }
 
     fn of_documents(&self, documents: &HashSet<i64>) -> Result<Candidates> {
@@ -104,28 +109,24 @@ impl Search<'_, '_> {
             return Ok(Vec::new());
         }
         let wanted = self.read.sql().dialect().is_listed("d.document_id", "$5");
-        let from = format!(
-            "search_documents d join messages m on m.account_id = d.account_id and m.id = d.id
-                where d.account_id = $1 and {wanted}"
-        );
+        let from = format!("search_documents d {TO_MESSAGES} and d.account_id = $1 and {wanted}");
         self.select(&from, Some(&json_list(documents.iter().copied())))
     }
 
     /// The messages whose terms were not all indexed.
     fn indexed_in_part(&self) -> Result<Candidates> {
-        let from = "search_partial p
-            join search_documents d on d.account_id = p.account_id and d.document_id = p.document_id
-            join messages m on m.account_id = d.account_id and m.id = d.id
-            where p.account_id = $1";
-        self.select(from, None)
+        let from = format!(
+            "search_partial p cross join search_documents d {TO_MESSAGES}
+                and d.account_id = p.account_id and d.document_id = p.document_id and p.account_id = $1"
+        );
+        self.select(&from, None)
     }
 
     /// Messages of the mailbox and the set, by UID.
     fn select(&self, from: &str, list: Option<&str>) -> Result<Candidates> {
         let ranges = self.within.map_or(&[1..=u32::MAX][..], UidSet::ranges);
         let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { return Ok(Vec::new()) };
-        let sql =
-            format!("select m.uid, m.id from {from} and m.mailbox_id = $2 and m.uid between $3 and $4 order by m.uid");
+        let sql = format!("select m.uid, m.id from {from} order by m.uid");
         let mut params: Vec<Value<'_>> =
             vec![self.read.account_id().into(), self.mailbox.into(), (*first.start()).into(), (*last.end()).into()];
         params.extend(list.map(Value::from));
