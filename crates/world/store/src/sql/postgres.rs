@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use ::postgres::error::SqlState;
 use ::postgres::types::private::BytesMut;
@@ -15,6 +16,9 @@ use ::postgres::{Client, Statement};
 use super::{Access, Connection, Database, Dialect, Engine, Row, Value};
 use crate::error::{Error, OpenError, Result};
 use crate::ids::AccountId;
+
+/// How long a connection may take to be made, unless the connection string says.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A PostgreSQL database.
 pub(crate) struct PostgresEngine {
@@ -26,6 +30,9 @@ impl PostgresEngine {
     pub(crate) fn new(url: &str) -> Result<Self> {
         let mut config: ::postgres::Config = url.parse().map_err(map_error)?;
         config.application_name("mailstead");
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
         Ok(PostgresEngine { config })
     }
 

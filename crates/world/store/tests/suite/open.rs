@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use mailstead_store::{Error, NewAccount, OpenError, Store};
+use mailstead_names::Secret;
+use mailstead_store::{Backend, Error, NewAccount, OpenError, Store};
 
 use crate::letters::mailbox;
 use crate::support::{Engine, on_both};
@@ -131,6 +132,22 @@ async fn damaged_files_are_refused() {
             fs::write(path, &whole[path]).expect("written");
         }
         place.check_and_close(place.open().await).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_unreachable_server_is_said_to_be() {
+    crate::support::run(Engine::Sqlite, async |place| {
+        for url in ["postgres://nobody@127.0.0.1:1/nothing", "no connection string"] {
+            let mut options = place.options();
+            options.backend = Backend::Postgres { url: Secret::new(url.to_owned()) };
+            assert!(matches!(refusal(options).await, OpenError::Connect(_)), "{url}");
+        }
+        let mut options = place.options();
+        options.directory = place.directory.path().join("lock");
+        let refused = refusal(options).await;
+        assert!(matches!(refused, OpenError::Store(Error::Io { .. })), "a file is no directory: {refused}");
     })
     .await;
 }
