@@ -17,7 +17,7 @@ use mailstead_net::limits::{
 };
 use mailstead_net::tls::{Verification, roots_from_file, system_roots};
 use mailstead_net::{AddressPolicy, ConnectionIds, DirectDialer, Listener, PlainResolver, Reception, ResolvConf};
-use mailstead_runtime::{Clock, Random, Shutdown, Supervisor, SystemRandom};
+use mailstead_runtime::{Clock, Random, Shutdown, Supervisor, SystemClock, SystemRandom};
 use mailstead_sasl::client::Credentials;
 use mailstead_smtp_server::Sandbox;
 use mailstead_store::Store;
@@ -128,7 +128,8 @@ impl Engines {
     pub(crate) fn reception(&self) -> Reception {
         Reception {
             limits: Arc::clone(&self.limits),
-            ids: ConnectionIds::starting_at(1),
+            // No id of an earlier run comes again: there were fewer connections than milliseconds.
+            ids: ConnectionIds::starting_at(SystemClock.now().as_millisecond().unsigned_abs()),
             supervisor: self.supervisor.clone(),
             shutdown: self.shutdown.clone(),
         }
