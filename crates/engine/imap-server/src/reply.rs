@@ -97,7 +97,7 @@ pub(crate) const AUTHORIZATION_FAILED: Reply = no(Code::AuthorizationFailed, "no
 pub(crate) const CHANNEL_BINDING: Reply =
     no(Code::AuthenticationFailed, "channel binding does not match, the connection may be intercepted");
 /// With the operator's message in place of the text.
-pub(crate) const LOGIN_DISABLED: Reply = no(Code::AuthorizationFailed, "login disabled");
+pub(crate) const LOGIN_DISABLED: Reply = no(Code::ContactAdmin, "login disabled");
 pub(crate) const AUTHENTICATION_UNAVAILABLE: Reply =
     no(Code::Unavailable, "cannot check credentials at the moment, try again later");
 pub(crate) const AUTHENTICATION_CANCELLED: Reply = bad("authentication cancelled");
