@@ -124,17 +124,25 @@ impl<'v> Scope<'v> {
         if rest.len() == 1 { rest.remove(0) } else { Node::All(rest) }
     }
 
-    fn any(&self, one: Node, other: Node) -> Node {
-        match (one, other) {
-            (Node::Known(one), Node::Known(other)) => Node::Known(one.union(&other)),
-            // Nothing can be added.
-            (Node::Known(all), _) | (_, Node::Known(all)) if all == self.universe => Node::Known(all),
-            (one, other) => {
-                let mut nodes = vec![one, other];
-                nodes.sort_by_key(Node::cost);
-                Node::Any(nodes)
+    fn any(&self, nodes: Vec<Node>) -> Node {
+        let mut known = UidSet::new();
+        let mut rest = Vec::new();
+        for node in nodes {
+            match node {
+                Node::Known(set) => known = known.union(&set),
+                Node::Any(inner) => rest.extend(inner),
+                other => rest.push(other),
             }
         }
+        // To all nothing can be added.
+        if rest.is_empty() || known == self.universe {
+            return Node::Known(known);
+        }
+        if !known.is_empty() {
+            rest.push(Node::Known(known));
+        }
+        rest.sort_by_key(Node::cost);
+        if rest.len() == 1 { rest.remove(0) } else { Node::Any(rest) }
     }
 }
 
@@ -166,7 +174,7 @@ pub(super) fn plan(key: &SearchKey, scope: &Scope<'_>) -> Result<Node, OutOfRang
             stored(Stored::Date { field: *field, relation: *relation, date: *date })
         }
         SearchKey::Not(key) => Ok(scope.not(plan(key, scope)?)),
-        SearchKey::Or(one, other) => Ok(scope.any(plan(one, scope)?, plan(other, scope)?)),
+        SearchKey::Or(keys) => Ok(scope.any(keys.iter().map(|key| plan(key, scope)).collect::<Result<_, _>>()?)),
         SearchKey::And(keys) => Ok(scope.all(keys.iter().map(|key| plan(key, scope)).collect::<Result<_, _>>()?)),
         // The grammar knows no other key.
         _ => Ok(Node::Known(UidSet::new())),

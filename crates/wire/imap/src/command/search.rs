@@ -91,8 +91,8 @@ pub enum SearchKey {
     },
     /// NOT
     Not(Box<SearchKey>),
-    /// OR
-    Or(Box<SearchKey>, Box<SearchKey>),
+    /// OR, with the ORs directly within it: at least two keys, any matches.
+    Or(Vec<SearchKey>),
     /// A parenthesised list, or the list of a whole command: all match.
     And(Vec<SearchKey>),
 }
@@ -103,8 +103,7 @@ impl SearchKey {
         test(self)
             || match self {
                 SearchKey::Not(key) => key.any(test),
-                SearchKey::Or(a, b) => a.any(test) || b.any(test),
-                SearchKey::And(keys) => keys.iter().any(|key| key.any(test)),
+                SearchKey::Or(keys) | SearchKey::And(keys) => keys.iter().any(|key| key.any(test)),
                 _ => false,
             }
     }

@@ -120,7 +120,7 @@ impl Keys<'_, '_> {
             }
             "MODSEQ" => self.modseq()?,
             "NOT" => SearchKey::Not(self.key_argument(depth)?),
-            "OR" => SearchKey::Or(self.key_argument(depth)?, self.key_argument(depth)?),
+            "OR" => self.alternatives(depth)?,
             _ => return Err(self.cursor.expected_at(position, "a search key")),
         })
     }
@@ -128,6 +128,23 @@ impl Keys<'_, '_> {
     fn key_argument(&mut self, depth: usize) -> Result<Box<SearchKey>> {
         self.cursor.space()?;
         self.key(depth + 1).map(Box::new)
+    }
+
+    /// The keys of `"OR" SP search-key SP search-key`. Where there are many alternatives clients must write OR within OR,
+    /// on either side; in whatever order, each adds one key to a single list, and no depth.
+    fn alternatives(&mut self, depth: usize) -> Result<SearchKey> {
+        let mut keys = Vec::new();
+        let mut missing = 2;
+        while missing > 0 {
+            self.cursor.space()?;
+            if self.cursor.eat_keyword("OR")? {
+                missing += 1;
+            } else {
+                keys.push(self.key(depth + 1)?);
+                missing -= 1;
+            }
+        }
+        Ok(SearchKey::Or(keys))
     }
 
     fn number_argument(&mut self) -> Result<u64> {

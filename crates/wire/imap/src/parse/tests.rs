@@ -244,7 +244,16 @@ fn search_keys() {
         ("(BODY x)", SearchKey::Body("x".to_owned())),
         ("SMALLER 9223372036854775807", SearchKey::Smaller(9_223_372_036_854_775_807)),
         ("NOT NOT SEEN", SearchKey::Not(Box::new(SearchKey::Not(Box::new(SearchKey::Has(Flag::Seen)))))),
-        ("OR DRAFT ALL", SearchKey::Or(Box::new(SearchKey::Has(Flag::Draft)), Box::new(SearchKey::All))),
+        ("OR DRAFT ALL", SearchKey::Or(vec![SearchKey::Has(Flag::Draft), SearchKey::All])),
+        (
+            "OR OR SEEN DRAFT or FLAGGED NOT OR ALL OLD",
+            SearchKey::Or(vec![
+                SearchKey::Has(Flag::Seen),
+                SearchKey::Has(Flag::Draft),
+                SearchKey::Has(Flag::Flagged),
+                SearchKey::Not(Box::new(SearchKey::Or(vec![SearchKey::All, SearchKey::Lacks(Flag::Recent)]))),
+            ]),
+        ),
         (
             "SENTSINCE 01-Mar-2024",
             SearchKey::Date { field: DateField::Sent, relation: DateRelation::Since, date: date(2024, 3, 1) },
@@ -283,9 +292,16 @@ fn nesting_is_bounded() {
     let deep =
         |open: &str, depth: usize, close: &str| format!("SEARCH {}ALL{}", open.repeat(depth), close.repeat(depth));
     assert_eq!(search_key(&format!("{}ALL{}", "(".repeat(50), ")".repeat(50))), SearchKey::All);
-    for line in [deep("(", 51, ")"), deep("NOT ", 51, ""), deep("OR ALL ", 51, ""), deep("(", 8000, "")] {
+    for line in [deep("(", 51, ")"), deep("NOT ", 51, ""), deep("OR ALL (", 51, ")"), deep("(", 8000, "")] {
         assert!(complaint(&line).contains("nested too deeply"));
     }
+    // A list of alternatives is not deep.
+    for line in
+        [format!("{}ALL", "OR SEEN ".repeat(1000)), format!("{}ALL{}", "OR ".repeat(1000), " SEEN".repeat(1000))]
+    {
+        assert!(matches!(search_key(&line), SearchKey::Or(keys) if keys.len() == 1001));
+    }
+    assert!(complaint("SEARCH OR OR SEEN ALL").contains("expected a space"));
 }
 
 #[test]
