@@ -46,6 +46,16 @@ pub(crate) enum Reason {
     Provoked,
 }
 
+impl Reason {
+    /// Its word in what is stored and shown.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Reason::Unchecked => "unchecked",
+            Reason::Provoked => "provoked",
+        }
+    }
+}
+
 /// Gathers evidence about an arrived message.
 pub(crate) async fn authenticate(_arrival: &Arrival) -> Authentication {
     Authentication::Unchecked

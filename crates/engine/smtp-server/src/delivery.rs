@@ -9,7 +9,7 @@ use mailstead_names::{Address, ForwardPath, ReversePath};
 use mailstead_queue::{LocalDelivery, LocalMessage, LocalRecipient};
 use mailstead_runtime::{BoxFuture, Clock};
 use mailstead_smtp::Reply;
-use mailstead_store::{Account, AccountId, DeliveryId, Error, Flags, NewMessage, Staged, Store};
+use mailstead_store::{Account, AccountId, DeliveryId, Error, Facts, Flags, NewMessage, Staged, Store};
 use tokio::sync::watch;
 
 use crate::reply;
@@ -39,6 +39,8 @@ pub(crate) struct Copy {
     pub(crate) id: DeliveryId,
     /// Trace fields in front of the message.
     pub(crate) prefix: Vec<u8>,
+    /// What is kept beside it.
+    pub(crate) facts: Vec<Facts>,
 }
 
 impl AccountDelivery {
@@ -67,7 +69,7 @@ impl AccountDelivery {
         };
         let mut prefix = envelope_fields(&message.sender, &recipient.address).into_bytes();
         prefix.extend_from_slice(&message.prefix);
-        let copy = Copy { id: recipient.delivery.clone(), prefix };
+        let copy = Copy { id: recipient.delivery.clone(), prefix, facts: Vec::new() };
         let stored = match account {
             Ok(account) => self.store_in(&account, vec![copy], &message.staged).await,
             Err(error) => Err(error),
@@ -106,14 +108,14 @@ impl AccountDelivery {
         let (staged, received_at) = (staged.clone(), self.clock.now());
         let write = account.write(move |write| {
             let mailbox = write.mailbox_by_name(INBOX)?.ok_or(Error::NoMailbox)?.id;
-            for Copy { id, prefix } in &copies {
+            for Copy { id, prefix, facts } in &copies {
                 let message = NewMessage {
                     mailbox,
                     staged: staged.clone(),
                     prefix: prefix.clone(),
                     flags: Flags::default(),
                     received_at,
-                    facts: Vec::new(),
+                    facts: facts.clone(),
                 };
                 write.deliver(id, &message)?;
             }

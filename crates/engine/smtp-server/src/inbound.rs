@@ -16,6 +16,7 @@ use mailstead_store::{DeliveryId, Staged};
 use crate::analysis::{self, Decision};
 use crate::delivery::{Copy, envelope_fields};
 use crate::reception::{Examine, Separator};
+use crate::record;
 use crate::reply;
 use crate::server::Server;
 
@@ -111,11 +112,12 @@ impl Server {
         for (index, accepted @ (recipient, destination)) in arrival.recipients.iter().enumerate() {
             let verdict = analysis::classify(&arrival, &authentication, accepted, self.settings.sandbox);
             tracing::debug!(%recipient, account = %destination.account, matched = ?destination.matched, ?verdict, "classified");
-            match verdict.decision {
-                Decision::Reject(reply) => failures.push((recipient.clone(), reply)),
+            match &verdict.decision {
+                Decision::Reject(reply) => failures.push((recipient.clone(), reply.clone())),
                 Decision::Accept => {
                     let prefix = (envelope_fields(&arrival.sender, recipient) + &received).into_bytes();
-                    let copy = Copy { id: DeliveryId(format!("{delivery}-{index}")), prefix };
+                    let facts = vec![record::arrival(&arrival, recipient, &verdict)];
+                    let copy = Copy { id: DeliveryId(format!("{delivery}-{index}")), prefix, facts };
                     copies.entry(destination.account.clone()).or_default().push((recipient.clone(), copy));
                 }
             }

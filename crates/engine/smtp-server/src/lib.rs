@@ -21,6 +21,7 @@ mod message;
 mod metrics;
 mod notice;
 mod reception;
+mod record;
 mod reply;
 mod sandbox;
 mod sender_domain;

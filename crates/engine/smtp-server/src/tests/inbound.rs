@@ -34,6 +34,28 @@ async fn a_message_is_stored_with_its_trace() {
     assert!(message.ends_with(&format!(" +0000\r\n{MESSAGE}\r\n")), "{message}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_message_is_stored_with_the_record_of_its_arrival() {
+    let scene = Scene::new().await;
+    let mut client = scene.inbound().await;
+    client.ehlo().await;
+    client.send("a@client.example", &["jane@example.org"], MESSAGE).await;
+    let account = scene.account("jane").await;
+    let facts = account.read(|read| {
+        let inbox = read.mailbox_by_name("Inbox")?.expect("an inbox");
+        let id = read.message_states(inbox.id)?.first().expect("a message").id;
+        read.facts(id, crate::record::KIND)
+    });
+    let facts = facts.await.unwrap().expect("the record");
+    assert_eq!(
+        String::from_utf8(facts.payload).unwrap(),
+        format!(
+            r#"{{"hello":"client.example","id":"{}","mail-from":"<a@client.example>","protocol":"ESMTP","rcpt-to":"jane@example.org","reasons":["unchecked"],"remote":"192.0.2.7","tls":null}}"#,
+            Marks::new(&[7; 24]).mark(ConnectionId(42))
+        )
+    );
+}
+
 /// The inbound session up to MAIL.
 const HELLO: &str = "C: HELO client.example\nS: 250 mx.example.org\n";
 
