@@ -106,6 +106,7 @@ pub(crate) fn fill(server: &Server, messages: usize) -> Outcome<f64> {
 }
 
 fn deliver(smtp: &mut Smtp, recipient: &str, message: &str) -> std::io::Result<()> {
-    let reply = smtp.send("sender@example.org", &[recipient], message)?;
+    // The null reverse-path: no sender's domain is to be looked up, so no resolver is measured.
+    let reply = smtp.send("", &[recipient], message)?;
     if reply.starts_with("250") { Ok(()) } else { Err(std::io::Error::other(reply)) }
 }
