@@ -143,6 +143,12 @@ impl Server {
         self.command(&["store", "check"]).success();
     }
 
+    /// The same without reading every message.
+    #[track_caller]
+    pub fn check_quickly(&self) {
+        self.command(&["store", "check", "--quick"]).success();
+    }
+
     /// A plain SMTP connection to the port of a service.
     pub fn smtp(&self, service: &str) -> Smtp {
         Smtp::connect(self.port(service)).expect("connect")

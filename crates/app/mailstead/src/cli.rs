@@ -153,6 +153,9 @@ pub(crate) enum StoreCommand {
     ///
     /// Reads every message. Files that a crash left behind and that belong to nothing are named, and are no error.
     Check {
+        /// Compare rows and the sizes of files only; without it every message is read as well.
+        #[arg(long)]
+        quick: bool,
         /// Remove the files that belong to nothing.
         #[arg(long)]
         remove_orphans: bool,

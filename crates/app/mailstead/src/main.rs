@@ -24,7 +24,7 @@ use clap::Parser as _;
 
 use cli::{Cli, Command};
 use failure::Failure;
-use operations::{Orphaned, Request};
+use operations::{Orphaned, Reading, Request};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -67,9 +67,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Serve(options) => serve::run(options).await,
             Command::Stop(place) => control::run(&place, Request::Stop).await,
             Command::Account(command) => control::account(command).await,
-            Command::Store(cli::StoreCommand::Check { remove_orphans, place }) => {
+            Command::Store(cli::StoreCommand::Check { quick, remove_orphans, place }) => {
+                let reading = if quick { Reading::Rows } else { Reading::Messages };
                 let orphans = if remove_orphans { Orphaned::Remove } else { Orphaned::Keep };
-                control::run(&place, Request::StoreCheck { orphans }).await
+                control::run(&place, Request::StoreCheck { reading, orphans }).await
             }
             Command::Version => cli::print(&format!("mailstead {}", env!("CARGO_PKG_VERSION"))),
         }

@@ -27,7 +27,17 @@ pub(crate) enum Request {
     /// No account any more.
     AccountRemove { name: String },
     /// Verify the store.
-    StoreCheck { orphans: Orphaned },
+    StoreCheck { reading: Reading, orphans: Orphaned },
+}
+
+/// How much a check reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Reading {
+    /// Rows and the sizes of files.
+    Rows,
+    /// Every message as well.
+    Messages,
 }
 
 /// What is to happen to files in the store that belong to nothing.
@@ -87,7 +97,7 @@ impl Site<'_> {
             Request::AccountAdd { name, addresses, password } => self.add(&name, &addresses, &password.secret()).await,
             Request::AccountPassword { account, password } => self.set_password(&account, &password.secret()).await,
             Request::AccountRemove { name } => self.remove(&name).await,
-            Request::StoreCheck { orphans } => self.check(orphans).await,
+            Request::StoreCheck { reading, orphans } => self.check(reading, orphans).await,
         }
     }
 
@@ -156,12 +166,16 @@ impl Site<'_> {
         Ok(format!("account {name} and all its mail removed"))
     }
 
-    async fn check(self, orphans: Orphaned) -> Result<String, Failure> {
+    async fn check(self, reading: Reading, orphans: Orphaned) -> Result<String, Failure> {
+        let depth = match reading {
+            Reading::Rows => Depth::Rows,
+            Reading::Messages => Depth::Contents,
+        };
         let orphans = match orphans {
             Orphaned::Keep => Orphans::Report,
             Orphaned::Remove => Orphans::Remove,
         };
-        let report = self.store.check(Depth::Contents, orphans).await?;
+        let report = self.store.check(depth, orphans).await?;
         if report.is_clean() { Ok(report.to_string()) } else { Err(Failure::new(report.to_string())) }
     }
 

@@ -64,8 +64,10 @@ async fn accounts_come_and_go() {
     assert!(bench.store.account("joe").await.unwrap().is_none());
     assert!(bench.config.current().directory.account("joe").is_none());
     assert!(fs::read_to_string(bench.config.file()).unwrap().starts_with("# ours"));
-    let clean = Request::StoreCheck { orphans: Orphaned::Keep };
-    assert!(bench.perform(clean).await.unwrap().ends_with("no problems"));
+    for reading in [Reading::Rows, Reading::Messages] {
+        let clean = Request::StoreCheck { reading, orphans: Orphaned::Keep };
+        assert!(bench.perform(clean).await.unwrap().ends_with("no problems"));
+    }
 }
 
 #[tokio::test]
