@@ -78,10 +78,18 @@ impl Write<'_> {
         let (sql, account) = (self.sql(), self.account_id());
         let listed = json_list(message.facts.bonds().into_iter().map(|bond| bond.0));
         let list = sql.dialect().int_list("$2");
-        let bound = format!(
-            "select distinct thread_id from thread_bonds where account_id = $1 and {}",
-            sql.dialect().is_listed("bond", "$2")
-        );
+        // Both engines must look up each bond by key; left to choose, they may walk all bonds of the account.
+        let bound = match sql.dialect() {
+            // The order of a cross join is kept.
+            Dialect::Sqlite => format!(
+                "select distinct t.thread_id from {list} b cross join thread_bonds t
+                    where t.account_id = $1 and t.bond = b.n"
+            ),
+            dialect @ Dialect::Postgres => format!(
+                "select distinct thread_id from thread_bonds where account_id = $1 and {}",
+                dialect.is_listed("bond", "$2")
+            ),
+        };
         let mut found: BTreeSet<ThreadId> =
             sql.rows(&bound, params![account, &listed], |row| row.get(0))?.into_iter().collect();
         found.extend(self.threads_by_subject(message)?);
