@@ -62,6 +62,22 @@ pub(crate) fn tables(dialect: Dialect) -> String {
 /// The tables with rows of an account.
 pub(crate) const ACCOUNT_TABLES: &[&str] = &["thread_bonds", "thread_subjects"];
 
+/// Asks for the threads of an account's ($1) listed bonds ($2). Both engines must look up each bond by key; left to
+/// choose, they may walk all bonds of the account.
+fn threads_of_bonds(dialect: Dialect) -> String {
+    match dialect {
+        // The order of a cross join is kept.
+        Dialect::Sqlite => format!(
+            "select distinct t.thread_id from {} b cross join thread_bonds t where t.account_id = $1 and t.bond = b.n",
+            dialect.int_list("$2")
+        ),
+        Dialect::Postgres => format!(
+            "select distinct thread_id from thread_bonds where account_id = $1 and {}",
+            dialect.is_listed("bond", "$2")
+        ),
+    }
+}
+
 /// A message that is about to be stored.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Newcomer<'m> {
@@ -78,18 +94,7 @@ impl Write<'_> {
         let (sql, account) = (self.sql(), self.account_id());
         let listed = json_list(message.facts.bonds().into_iter().map(|bond| bond.0));
         let list = sql.dialect().int_list("$2");
-        // Both engines must look up each bond by key; left to choose, they may walk all bonds of the account.
-        let bound = match sql.dialect() {
-            // The order of a cross join is kept.
-            Dialect::Sqlite => format!(
-                "select distinct t.thread_id from {list} b cross join thread_bonds t
-                    where t.account_id = $1 and t.bond = b.n"
-            ),
-            dialect @ Dialect::Postgres => format!(
-                "select distinct thread_id from thread_bonds where account_id = $1 and {}",
-                dialect.is_listed("bond", "$2")
-            ),
-        };
+        let bound = threads_of_bonds(sql.dialect());
         let mut found: BTreeSet<ThreadId> =
             sql.rows(&bound, params![account, &listed], |row| row.get(0))?.into_iter().collect();
         found.extend(self.threads_by_subject(message)?);
@@ -208,5 +213,21 @@ impl Read<'_> {
             )?
             .and_then(|count: i64| usize::try_from(count).ok());
         Ok(bound == Some(bonds.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bonds_are_found_by_key_in_large_mailboxes() {
+        let sqlite = rusqlite::Connection::open_in_memory().unwrap();
+        sqlite.execute_batch(&tables(Dialect::Sqlite)).unwrap();
+        let sql = threads_of_bonds(Dialect::Sqlite).replace('$', "?");
+        let mut plan = sqlite.prepare(&format!("explain query plan {sql}")).unwrap();
+        let steps = plan.query_map((1, "[1, 2]"), |row| row.get::<_, String>(3)).unwrap();
+        let steps: Vec<String> = steps.map(Result::unwrap).collect();
+        assert!(steps.iter().any(|step| step.contains("PRIMARY KEY (account_id=? AND bond=?)")), "{steps:?}");
     }
 }
