@@ -4,8 +4,7 @@ use std::process::Command;
 
 use mailstead_e2e::{Server, USER, bounded, run, run_with_input};
 
-/// A Postfix with a configuration and a queue of its own. It runs in a user namespace of its own where this process is
-/// not root, because Postfix insists on root.
+/// A Postfix with a configuration and a queue of its own. It starts only as root, and then works as its own user.
 struct Postfix {
     folder: tempfile::TempDir,
 }
@@ -18,17 +17,15 @@ impl Postfix {
         for part in [&etc, &spool, &data] {
             std::fs::create_dir(part).expect("a folder");
         }
-        let owner = if is_root() { "postfix" } else { "root" };
         let main = format!(
-            "compatibility_level = 3.6\nqueue_directory = {}\ndata_directory = {}\nmail_owner = {owner}\n\
-             setgid_group = {}\nmyhostname = sender.example.org\nmydestination =\ninet_interfaces = loopback-only\n\
+            "compatibility_level = 3.6\nqueue_directory = {}\ndata_directory = {}\nmail_owner = postfix\n\
+             setgid_group = postdrop\nmyhostname = sender.example.org\nmydestination =\ninet_interfaces = loopback-only\n\
              inet_protocols = ipv4\nrelayhost = [127.0.0.1]:{}\nsmtp_tls_security_level = verify\n\
              smtp_tls_CAfile = {}\nsmtp_tls_verify_cert_match = localhost\nsmtp_tls_loglevel = 1\n\
              smtp_host_lookup = native\nsmtputf8_enable = yes\nmaillog_file = /dev/stdout\nalias_maps =\n\
              smtp_destination_concurrency_limit = 5\nsmtp_dns_support_level = disabled\n",
             spool.display(),
             data.display(),
-            if is_root() { "postdrop" } else { "root" },
             server.port("smtp"),
             server.ca_file(),
         );
@@ -43,12 +40,10 @@ impl Postfix {
         )
         .expect("master.cf");
         let postfix = Self { folder };
-        if is_root() {
-            for part in [postfix.folder.path(), &etc, &spool, &data] {
-                run(Command::new("chmod").arg("755").arg(part)).success();
-            }
-            run(Command::new("chown").arg("postfix").arg(&data)).success();
+        for part in [postfix.folder.path(), &etc, &spool, &data] {
+            run(Command::new("chmod").arg("755").arg(part)).success();
         }
+        run(Command::new("chown").arg("postfix").arg(&data)).success();
         run(&mut postfix.command("postfix", &["start"])).success();
         postfix
     }
@@ -71,10 +66,6 @@ impl Drop for Postfix {
     fn drop(&mut self) {
         let _ = self.command("postfix", &["stop"]).output();
     }
-}
-
-fn is_root() -> bool {
-    run(Command::new("id").arg("-u")).out.trim() == "0"
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(crate) const SUITES: &[(&str, &[Tool])] = &[
     ("mbsync", &[tool("mbsync", "isync")]),
     ("printed", &[tool("swaks", "swaks"), tool("curl", "curl"), tool("mbsync", "isync")]),
     ("mutt", &[tool("mutt", "mutt")]),
-    ("postfix", &[tool("postfix", "postfix"), tool("unshare", "util-linux")]),
+    ("postfix", &[tool("postfix", "postfix")]),
     ("python", &[tool("python3", "python3")]),
 ];
 
@@ -78,5 +78,8 @@ pub(crate) fn lacking(suite: &str) -> Option<String> {
         .filter(|tool| find(tool.program).is_none())
         .map(|tool| format!("{} (apt install {})", tool.program, tool.package))
         .collect();
+    if suite == "postfix" && !is_root() {
+        return Some("Postfix starts only as root".to_owned());
+    }
     (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", ")))
 }
