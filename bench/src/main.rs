@@ -32,7 +32,7 @@ struct Options {
     /// Messages in the mailbox that is fetched and searched
     #[arg(long, default_value_t = 100_000)]
     messages: usize,
-    /// Keep the accounts in this PostgreSQL database instead of SQLite files
+    /// Keep the accounts in this PostgreSQL database instead of SQLite files; it is emptied before each measure
     #[arg(long, value_name = "URL")]
     postgres: Option<String>,
     /// One JSON object instead of lines for people

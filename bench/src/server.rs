@@ -32,6 +32,10 @@ impl Server {
         let folder = options.directory.join("server");
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder)?;
+        if let Some(url) = &options.postgres {
+            let empty = "drop schema public cascade; create schema public";
+            run_with_input(Command::new("psql").args(["--quiet", url, "--command", empty]), "").success();
+        }
         let (smtp, imap) = (free_port(), free_port());
         let file = folder.join("mailstead.toml");
         std::fs::write(&file, configuration(smtp, imap, options.postgres.as_deref()))?;
