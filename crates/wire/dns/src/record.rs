@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use mailstead_names::Domain;
 
+use crate::Name;
+
 /// The types of records that can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -105,6 +107,19 @@ impl Target {
         match self {
             Target::Domain(domain) => Some(domain),
             Target::Root | Target::Unusable(_) => None,
+        }
+    }
+}
+
+impl TryFrom<&Target> for Name {
+    type Error = ();
+
+    /// Fails for what is not even a name of the DNS.
+    fn try_from(target: &Target) -> Result<Name, ()> {
+        match target {
+            Target::Domain(domain) => Ok(Name::from(domain)),
+            Target::Root => Ok(Name::root()),
+            Target::Unusable(name) => Name::parse(name).ok_or(()),
         }
     }
 }
