@@ -5,8 +5,8 @@
 //! [`LookupError`]. Aliases are followed by the look-up itself and every hop is told, so nobody asks twice.
 //!
 //! Record data: RFC 1035, 3596 (AAAA), 2782 (SRV), 8659 (CAA), 6698 (TLSA), 4034 (DS). Extended errors: RFC 8914.
-//! Below them lie messages as they are on the wire ([`Message`], [`Query`], [`Name`]), for those who resolve. Sending
-//! queries and caching are `mailstead-net`'s, validating is `mailstead-dnssec`'s.
+//! Below them lie messages as they are on the wire ([`Message`], [`Query`], [`Name`]), for those who resolve, and records
+//! as text ([`zonefile`]). Sending queries and caching are `mailstead-net`'s, validating is `mailstead-dnssec`'s.
 #![warn(missing_docs)]
 
 mod answer;
@@ -17,6 +17,7 @@ mod name;
 mod record;
 mod resolver;
 mod rtype;
+pub mod zonefile;
 
 pub use answer::{Answer, Authenticity, Existence, Hop, HopKind};
 pub use error::{LookupError, LookupErrorKind};

@@ -11,6 +11,7 @@ mod writer;
 use std::collections::HashMap;
 
 pub use query::{Query, QueryFlags, UDP_SIZE};
+pub(crate) use rdata::canonical_data;
 
 use crate::{ExtendedError, Name, Rtype};
 use reader::Reader;

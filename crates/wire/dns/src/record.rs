@@ -62,6 +62,11 @@ impl RecordType {
         self.entry().0
     }
 
+    /// All of them, by their numbers.
+    pub fn all() -> impl Iterator<Item = RecordType> {
+        RecordType::TABLE.iter().map(|row| row.0)
+    }
+
     /// The type of this number.
     pub fn from_code(code: u16) -> Option<RecordType> {
         RecordType::TABLE.iter().find(|row| row.1 == code).map(|row| row.0)
@@ -129,7 +134,11 @@ impl fmt::Display for Target {
         match self {
             Target::Domain(domain) => write!(f, "{domain}."),
             Target::Root => f.write_str("."),
-            Target::Unusable(name) => write!(f, "{}.", name.escape_default()),
+            // In presentation form already; escaped here only where it is none.
+            Target::Unusable(name) => match Name::parse(name) {
+                Some(name) => name.fmt(f),
+                None => write!(f, "{}.", name.escape_default()),
+            },
         }
     }
 }

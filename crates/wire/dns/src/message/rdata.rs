@@ -78,6 +78,13 @@ pub(super) fn canonical(rtype: Rtype, mut reader: Reader<'_>) -> Result<Box<[u8]
     if reader.is_at_end() { Ok(data.into()) } else { Err(MessageError::Data) }
 }
 
+/// The canonical form of data that stands by itself; `None` when it does not fit its type. Its names must be whole,
+/// because there is no message that they could point into (RFC 3597 §4).
+pub(crate) fn canonical_data(rtype: Rtype, data: &[u8]) -> Option<Box<[u8]>> {
+    // A pointer is no length of a label, so that names which were compressed differ from what they stand for.
+    canonical(rtype, Reader::new(data)).ok().filter(|canonical| canonical.eq_ignore_ascii_case(data))
+}
+
 impl Record {
     /// From the data of a record that is not compressed; `None` when it does not fit the type.
     pub fn from_data(record_type: RecordType, data: &[u8]) -> Option<Record> {
