@@ -59,6 +59,11 @@ impl Dnskey {
         Dnskey { flags: self.flags | Dnskey::REVOKE, ..self.clone() }
     }
 
+    /// The same key before it was withdrawn.
+    pub(crate) fn unrevoked(&self) -> Dnskey {
+        Dnskey { flags: self.flags & !Dnskey::REVOKE, ..self.clone() }
+    }
+
     /// The tag by which signatures and digests name it (RFC 4034 appendix B). Not unique.
     pub fn key_tag(&self) -> u16 {
         let data = self.to_data();

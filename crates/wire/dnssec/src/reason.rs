@@ -154,6 +154,11 @@ pub enum Bogus {
         /// The zone.
         zone: Name,
     },
+    /// All trust anchors of this zone have been revoked, and none is above it (RFC 5011 §5).
+    AnchorsWithdrawn {
+        /// The zone.
+        zone: Name,
+    },
     /// No proof came that there is nothing.
     ProofMissing {
         /// Of which there is said to be nothing.
@@ -198,7 +203,7 @@ impl Bogus {
                 SignatureFault::NoKey { .. } => 9,
                 SignatureFault::Unsupported | SignatureFault::Wrong { .. } | SignatureFault::Mismatch => 6,
             },
-            Bogus::KeysMissing { .. } | Bogus::NoTrustedKey { .. } => 9,
+            Bogus::KeysMissing { .. } | Bogus::NoTrustedKey { .. } | Bogus::AnchorsWithdrawn { .. } => 9,
             Bogus::ProofMissing { .. } | Bogus::WildcardProofMissing { .. } => 12,
             Bogus::ProofWrong { .. } | Bogus::NoSuchZone { .. } | Bogus::WrongAlias { .. } => 6,
         };
@@ -249,6 +254,9 @@ impl fmt::Display for Bogus {
             },
             Bogus::KeysMissing { zone } => write!(f, "{zone} should be signed, but gives no keys"),
             Bogus::NoTrustedKey { zone } => write!(f, "{zone} has none of the keys that its parent vouches for"),
+            Bogus::AnchorsWithdrawn { zone } => {
+                write!(f, "all trust anchors of {zone} have been revoked; bring new ones")
+            }
             Bogus::ProofMissing { name, rtype } => {
                 write!(f, "there is said to be no {rtype} record of {name}, without proof")
             }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use mailstead_dns::{Name, RrSet, Rrsig};
 
 use crate::work::{MOST_KEYS_OF_A_TAG, MOST_SIGNATURES_OF_A_SET};
-use crate::{Bogus, SignatureFault, Stop, Verdict, Work, ZoneKeys, is_supported_algorithm};
+use crate::{Bogus, Dnskey, SignatureFault, Stop, Verdict, Work, ZoneKeys, is_supported_algorithm};
 
 /// How far a clock may be off before signatures are too old or too new. RFC 4035 §5.3.1 knows no such grace, but signers
 /// begin validity at the very moment of signing, and clocks of mail servers are no better than others.
@@ -95,6 +95,21 @@ fn verify_one(
         }
     }
     Ok(Err(SignatureFault::Wrong { key_tag, algorithm }))
+}
+
+/// Whether this key has made this signature over the keys of its own zone, and it is within its time.
+pub(crate) fn is_own(set: &RrSet, signature: &Rrsig, key: &Dnskey, work: &mut Work<'_>) -> Result<bool, Stop> {
+    let is_own = signature.signer == set.owner
+        && signature.algorithm == key.algorithm
+        && signature.key_tag == key.key_tag()
+        && usize::from(signature.labels) == set.owner.label_count()
+        && check_validity(signature, work.now).is_ok();
+    if !is_own {
+        return Ok(false);
+    }
+    work.spend_signature()?;
+    let message = signed_data(set, signature, None);
+    Ok(work.crypto.verify(key.algorithm, &key.public_key, &message, &signature.signature) == Verdict::Valid)
 }
 
 /// RFC 4034 §3.1.5: times are serial numbers (RFC 1982), so the sign of the difference counts.

@@ -140,6 +140,48 @@ pub fn zone_keys(
     Ok(ZoneKeys { keys, signed, ..entry })
 }
 
+/// The keys of a zone as it shows them, for those who follow their changes (RFC 5011).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySet {
+    /// All of them, revoked ones too.
+    pub keys: Vec<Dnskey>,
+    /// Those whose own signature over the set is right and within its time.
+    pub signers: Vec<Dnskey>,
+    /// TTL of the set in its zone, in seconds; the least that a signature names.
+    pub original_ttl: u32,
+    /// When the first of the signatures expires: seconds since 1970 modulo 2^32.
+    pub expiration: u32,
+}
+
+/// Which keys of a zone have signed them all. Whether one of them is trusted is for others to say. `None` where none has.
+///
+/// # Errors
+/// When it takes too much work.
+pub fn key_set(zone: &Name, response: &Message, work: &mut Work<'_>) -> Result<Option<KeySet>, Stop> {
+    let Some(set) = Message::find(&response.answer, zone, Rtype::DNSKEY) else { return Ok(None) };
+    let keys: Vec<Dnskey> = set.data.iter().filter_map(|data| Dnskey::from_data(data)).collect();
+    let mut signers = Vec::new();
+    let mut signatures = Vec::new();
+    for signature in set.signatures.iter().filter(|signature| is_supported_algorithm(signature.algorithm)) {
+        for key in &keys {
+            if !signers.contains(key) && signature::is_own(set, signature, key, work)? {
+                signers.push(key.clone());
+                signatures.push(signature);
+            }
+        }
+    }
+    let now = work.now as u32;
+    let original_ttl = signatures.iter().map(|signature| signature.original_ttl).min();
+    let expiration =
+        signatures.iter().map(|signature| signature.expiration).min_by_key(|end| end.wrapping_sub(now) as i32);
+    Ok(original_ttl.zip(expiration).map(|(original_ttl, expiration)| KeySet {
+        keys,
+        signers,
+        original_ttl,
+        expiration,
+    }))
+}
+
 fn vouches(
     zone: &Name,
     vouchers: Vouchers<'_>,
