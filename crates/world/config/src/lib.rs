@@ -10,6 +10,7 @@
 
 mod diagnostic;
 mod directory;
+mod dns;
 pub mod edit;
 mod error;
 mod reader;
@@ -21,6 +22,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Position};
 pub use directory::{
     AccountEntry, AccountName, Destination, Directory, DomainRules, LocalpartCase, LoginState, Lookup, Match,
 };
+pub use dns::{Dns, DnsMode, PrivateServers};
 pub use error::Error;
 pub use schema::{
     Config, Database, HopSecurity, HostPort, Limits, Listener, Log, LogFormat, LogLevel, MissingAddress, NextHop,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use mailstead_names::{Address, Domain, Host, Secret};
 
 use crate::directory::LocalpartCase;
+use crate::dns::{self, Dns};
 use crate::reader::{Complaint, Placed, Reader, Section, closest};
 use crate::value::{self, Network};
 use crate::{AccountEntry, AccountName, Diagnostics, Directory, DomainRules, LoginState};
@@ -31,6 +32,8 @@ pub struct Config {
     pub limits: Limits,
     /// How mail leaves.
     pub queue: Queue,
+    /// How names are resolved.
+    pub dns: Dns,
     /// Whether deviations from the protocols that real software shows are errors.
     pub strictness: Strictness,
     /// For trying things out: nothing leaves the machine.
@@ -319,6 +322,7 @@ fn read(mut top: Section<'_>, base: &Path) -> Option<Config> {
     let tls = top.section("tls").map(|section| read_tls(section, base));
     let limits = top.section("limits").map_or_else(Limits::default, read_limits);
     let queue = top.section("queue").map_or_else(Queue::default, |section| read_queue(section, base));
+    let dns = top.section("dns").map_or_else(Dns::default, |section| dns::read(section, base));
     let listeners = read_listeners(&mut top, tls.is_some());
     let (directory, sandbox) = read_directory(&mut top, hostname.as_ref().map(|hostname| &hostname.value));
     top.finish();
@@ -332,6 +336,7 @@ fn read(mut top: Section<'_>, base: &Path) -> Option<Config> {
         tls: tls.flatten(),
         limits,
         queue,
+        dns,
         strictness,
         sandbox,
         directory: Arc::new(directory),

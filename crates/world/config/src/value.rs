@@ -1,6 +1,6 @@
 //! Conversions from single TOML values, each with advice for when it fails.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use mailstead_names::{Address, Domain, Host, Secret};
@@ -100,6 +100,17 @@ pub(crate) fn port(value: &Value) -> Result<u16, Complaint> {
         .ok()
         .filter(|port| *port > 0)
         .ok_or_else(|| Complaint::new(format!("port {number} is out of range"), "use a number from 1 to 65535"))
+}
+
+/// A resolver: an address, with a port where it is not the usual one.
+pub(crate) fn dns_server(value: &Value) -> Result<SocketAddr, Complaint> {
+    const DNS: u16 = 53;
+    let text = text(value)?;
+    let address = text.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS)).or_else(|_| text.parse());
+    address.map_err(|_| {
+        let advice = "use its address, such as \"192.0.2.53\", \"[2001:db8::53]:53\" or \"127.0.0.1:5335\"";
+        Complaint::new(format!("`{text}` is not the address of a resolver"), advice)
+    })
 }
 
 pub(crate) fn network(value: &Value) -> Result<Network, Complaint> {

@@ -92,6 +92,7 @@ fn fixed_differences(old: &Config, new: &Config) -> Vec<&'static str> {
         ("tls", old.tls.is_some() != new.tls.is_some()),
         ("limits", old.limits != new.limits),
         ("queue", next_hop(old) != next_hop(new)),
+        ("dns", old.dns != new.dns),
         ("pedantic", old.strictness != new.strictness),
         ("sandbox", old.sandbox.is_some() != new.sandbox.is_some()),
     ];

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use mailstead_config::{
-    AccountName, Config, ConfigWatch, Database, Error, HopSecurity, LogFormat, LogLevel, MissingAddress, Network,
-    PlaintextLogin, Role, Strictness, edit,
+    AccountName, Config, ConfigWatch, Database, DnsMode, Error, HopSecurity, LogFormat, LogLevel, MissingAddress,
+    Network, PlaintextLogin, PrivateServers, Role, Strictness, edit,
 };
 use mailstead_names::Address;
 
@@ -51,6 +51,14 @@ username = "jane"
 password = "hunter3"
 ca-file = "hop.pem"
 
+[dns]
+mode = "validate"
+servers = ["192.0.2.53", "[2001:db8::53]:5353"]
+trust-anchors = "anchors.zone"
+root-hints = "/etc/named.root"
+private-servers = true
+cache-size = "4 MiB"
+
 [domains."example.org"]   # ours since 1997
 subaddress-separators = "+"
 
@@ -90,6 +98,11 @@ fn all_keys_have_their_meaning() {
     assert_eq!((hop.place.to_string().as_str(), hop.security), ("[::1]:1025", HopSecurity::StartTls));
     assert_eq!(hop.ca_file.as_deref(), Some(Path::new("/etc/mailstead/hop.pem")));
     assert!(hop.credentials.is_some_and(|(name, password)| name == "jane" && password.expose() == "hunter3"));
+    let dns = config.dns;
+    assert_eq!((dns.mode, dns.private_servers, dns.cache_size), (DnsMode::Validate, PrivateServers::Allowed, 4 << 20));
+    assert_eq!(dns.servers, ["192.0.2.53:53".parse().unwrap(), "[2001:db8::53]:5353".parse().unwrap()]);
+    assert_eq!(dns.trust_anchors.as_deref(), Some(Path::new("/etc/mailstead/anchors.zone")));
+    assert_eq!(dns.root_hints.as_deref(), Some(Path::new("/etc/named.root")));
     assert_eq!(config.strictness, Strictness::Lenient);
     assert!(config.sandbox.is_none());
     assert_eq!(config.directory.account("jane").unwrap().quota, Some(2_000_000_000));

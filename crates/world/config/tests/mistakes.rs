@@ -125,3 +125,14 @@ fn secrets_are_not_repeated() {
     assert!(!text.contains("password"), "{text}");
     insta::assert_snapshot!(text);
 }
+
+#[test]
+fn names_resolved_in_impossible_ways() {
+    let source = format!(
+        "hostname = \"mail.example.org\"\ndata-directory = \"data\"\n{REST}\n\
+         [dns]\nmode = \"recurse\"\nservers = [\"192.0.2.53\", \"ns.example.org\"]\ncache-size = 100\n"
+    );
+    insta::assert_snapshot!(mistakes(&source));
+    let source = source.replace("recurse", "recursive");
+    insta::assert_snapshot!(mistakes(&source));
+}

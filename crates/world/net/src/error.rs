@@ -39,6 +39,9 @@ pub enum Error {
     /// A certificate or key file cannot be used.
     #[error("{0}")]
     Certificate(String),
+    /// The file of trust anchors cannot be used.
+    #[error("{0}")]
+    TrustAnchors(String),
 }
 
 impl From<mailstead_runtime::Expired> for Error {
@@ -66,7 +69,7 @@ impl Error {
         match self {
             Error::Io(_) | Error::Handshake(_) | Error::TimedOut | Error::PlaintextAfterStartTls => true,
             Error::Lookup { temporary, .. } => *temporary,
-            Error::AlreadyTls | Error::ForbiddenAddress(..) | Error::Certificate(_) => false,
+            Error::AlreadyTls | Error::ForbiddenAddress(..) | Error::Certificate(_) | Error::TrustAnchors(_) => false,
         }
     }
 

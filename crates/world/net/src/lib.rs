@@ -1,8 +1,8 @@
 //! Everything that touches the network: listeners with per-network limits, streams that carry their
-//! deadlines through STARTTLS, TLS configurations and certificates, dialers, and the plain resolver.
+//! deadlines through STARTTLS, TLS configurations and certificates, dialers, and the resolver.
 //!
 //! Protocols are elsewhere (`mailstead-smtp`, `mailstead-imap` and the engines); decisions about which TLS
-//! a delivery needs belong to the policy room. Validated DNS replaces [`PlainResolver`] later.
+//! a delivery needs belong to the policy room.
 
 #![warn(missing_docs)]
 
@@ -11,7 +11,7 @@ mod dial;
 mod error;
 pub mod limits;
 mod listener;
-mod resolver;
+pub mod resolver;
 
 mod stream;
 pub mod tls;
@@ -21,5 +21,4 @@ pub use dial::{AddressPolicy, Dialer, DirectDialer, Target};
 pub use error::Error;
 pub use listener::{Admission, Connection, ConnectionId, ConnectionIds, Listener, Reception, Refusal};
 
-pub use resolver::{PlainResolver, ResolvConf};
 pub use stream::{Stream, Transport};

@@ -1,181 +1,218 @@
-//! The plain resolver: asks the name servers of resolv.conf and believes them.
+//! The resolver: names to records that say how far they can be trusted.
 //!
-//! Queries go over UDP, and over TCP when an answer is truncated (RFC 7766 §5). Every look-up is bounded in
-//! time, and so is the number of look-ups under way. Nothing is validated, so every answer is
-//! [`Insecure`](mailstead_dns::Authenticity); nothing is cached either, because the servers in resolv.conf do
-//! that. A validating resolver takes this one's place behind the same trait.
+//! [`DnsResolver`] validates DNSSEC itself, whoever brings the records: the machine's resolver, or the authorities that
+//! it asks from the root on. It follows aliases and keeps the status of each, caches what it has found within a bound of
+//! memory, and asks once for many who want to know the same. What it cannot prove is an error or insecure with a reason,
+//! never silently either.
+//!
+//! Proofs are checked by `mailstead-dnssec`, messages read by `mailstead-dns`. Here are sockets, time and memory:
+//!
+//! | file | what |
+//! |---|---|
+//! | `core` | a look-up from name to answer |
+//! | `chain` | the chain of trust from anchor to zone |
+//! | `route`, `probe` | which way names are resolved, and whether a resolver lets proofs through |
+//! | `forward`, `recurse` | responses from resolvers, and from authorities |
+//! | `exchange`, `servers` | a question to a server, and what is known of servers |
+//! | `cache`, `flight` | what is known, and what is being found out |
+//! | `anchors` | trust anchors and their updates |
 
-mod message;
+mod anchors;
+mod bounded;
+mod cache;
+mod chain;
+mod core;
+mod exchange;
+mod flight;
+mod forward;
+mod link;
+mod probe;
+mod recurse;
+mod resolv_conf;
+mod root;
+mod route;
+mod servers;
+mod statistics;
+mod trace;
+mod upkeep;
+mod upstream;
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use mailstead_dns::{Answer, Lookup, LookupError, LookupErrorKind, Record, RecordType, Resolver};
+use mailstead_dns::{Lookup, Name, RecordType, Resolver};
+use mailstead_dnssec::{Anchors, AwsLcRs, Crypto};
 use mailstead_names::Domain;
-use mailstead_runtime::{Deadline, Random};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UdpSocket};
-use tokio::sync::Semaphore;
+use mailstead_runtime::{Clock, Deadline, Random, Supervisor};
 
-use message::{Query, Reply};
+use self::anchors::AnchorStore;
+use self::cache::Cache;
+use self::core::{Core, MOST_LOOKUPS};
+use self::exchange::{AskServer, Exchange};
+use self::flight::Flight;
+use self::recurse::{Recursor, root_hints};
+use self::route::Router;
+use self::statistics::Counters;
+use crate::{AddressPolicy, Error};
 
-/// Which servers to ask, and how patiently.
+pub use link::Evidence;
+pub use probe::ResolverFault;
+pub use resolv_conf::ResolvConf;
+pub use root::{HintsError, root_servers};
+pub use route::{Active, DnsMode, NoWay, Notice, Servers};
+pub use statistics::{DURATION_BOUNDS, OUTCOMES, Statistics};
+pub use trace::{Trace, TraceStep, ZoneFinding, ZoneTrace};
+
+/// Where trust begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResolvConf {
-    /// The servers, in order of preference.
-    pub nameservers: Vec<SocketAddr>,
-    /// How long one server may take.
-    pub timeout: Duration,
-    /// How often the list is gone through.
-    pub attempts: u32,
+pub enum TrustAnchors {
+    /// At the root's keys that are built in.
+    BuiltIn,
+    /// The same, and what the root has since announced in their place (RFC 5011), kept in this file.
+    Updated(PathBuf),
+    /// At these, for private roots.
+    Fixed(Anchors),
 }
 
-impl ResolvConf {
-    /// Reads the format of resolv.conf(5). Unknown lines and options are ignored; without a name server it is
-    /// the local machine, as the manual page says.
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        let mut conf = ResolvConf { nameservers: Vec::new(), timeout: Duration::from_secs(5), attempts: 2 };
-        for line in text.lines() {
-            let mut words = line.split_ascii_whitespace();
-            match words.next() {
-                Some("nameserver") => {
-                    // A scope (fe80::1%eth0) names an interface; the system default is taken instead.
-                    let address = words.next().map(|word| word.split('%').next().unwrap_or(word));
-                    if let Some(address) = address.and_then(|address| address.parse::<IpAddr>().ok()) {
-                        conf.nameservers.push(SocketAddr::new(address, 53));
-                    }
-                }
-                Some("options") => words.for_each(|option| conf.set_option(option)),
-                _ => {}
-            }
-        }
-        // The limits are those of resolv.conf(5).
-        conf.nameservers.truncate(3);
-        if conf.nameservers.is_empty() {
-            conf.nameservers.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 53));
-        }
-        conf
-    }
+/// How to resolve names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsOptions {
+    /// By which way.
+    pub mode: DnsMode,
+    /// The machine's resolvers.
+    pub servers: Servers,
+    /// Where trust begins.
+    pub anchors: TrustAnchors,
+    /// Zones that are not validated, and until when in seconds since 1970 (RFC 7646).
+    pub negative_anchors: Vec<(Name, u64)>,
+    /// Servers of the root instead of those that are built in.
+    pub root_servers: Vec<(Name, Vec<IpAddr>)>,
+    /// Which servers may be asked on the way from the root.
+    pub server_addresses: AddressPolicy,
+    /// Memory for what has been found, in octets.
+    pub cache_octets: u64,
+    /// How long a look-up may take.
+    pub patience: Duration,
+}
 
-    fn set_option(&mut self, option: &str) {
-        let number = |text: &str| text.parse::<u32>().ok();
-        match option.split_once(':') {
-            Some(("timeout", seconds)) => {
-                self.timeout = Duration::from_secs(number(seconds).map_or(5, |seconds| seconds.clamp(1, 30)).into());
-            }
-            Some(("attempts", times)) => self.attempts = number(times).map_or(2, |times| times.clamp(1, 5)),
-            _ => {}
+impl Default for DnsOptions {
+    fn default() -> Self {
+        DnsOptions {
+            mode: DnsMode::Automatic,
+            servers: Servers::ResolvConf("/etc/resolv.conf".into()),
+            anchors: TrustAnchors::BuiltIn,
+            negative_anchors: Vec::new(),
+            root_servers: Vec::new(),
+            server_addresses: AddressPolicy::Public,
+            cache_octets: 16 << 20,
+            patience: Duration::from_secs(20),
         }
-    }
-
-    /// Reads a file such as `/etc/resolv.conf`.
-    pub fn load(path: &Path) -> io::Result<Self> {
-        Ok(Self::parse(&std::fs::read_to_string(path)?))
     }
 }
 
-/// Look-ups under way at the same time; more wait.
-const CONCURRENT: usize = 256;
-
-/// A resolver without validation and without cache.
+/// Resolves names. Cloning is cheap, and all clones share what they know.
 #[derive(Debug, Clone)]
-pub struct PlainResolver {
-    conf: Arc<ResolvConf>,
-    random: Arc<dyn Random>,
-    places: Arc<Semaphore>,
+pub struct DnsResolver {
+    core: Arc<Core>,
 }
 
-impl PlainResolver {
-    /// A resolver that asks these servers.
+impl DnsResolver {
+    /// A resolver. Nothing is asked before the first look-up.
+    ///
+    /// # Errors
+    /// When the file of trust anchors cannot be read.
+    pub fn new(
+        options: DnsOptions,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        supervisor: Supervisor,
+    ) -> Result<DnsResolver, Error> {
+        let crypto: Arc<dyn Crypto> = Arc::new(AwsLcRs);
+        let now = u64::try_from(clock.now().as_second()).unwrap_or(0);
+        let anchors = AnchorStore::open(options.anchors, options.negative_anchors, Arc::new(AwsLcRs), now)?;
+        let exchange = Arc::new(Exchange::new(Arc::clone(&random)));
+        let hints = if options.root_servers.is_empty() { root_hints() } else { options.root_servers };
+        let asker: Arc<dyn AskServer> = Arc::clone(&exchange) as _;
+        let recursor =
+            Recursor::new(asker, Arc::clone(&random), hints, options.server_addresses, recurse::Limits::default());
+        let router = Router::new(options.mode, options.servers, Arc::clone(&exchange), Arc::new(recursor));
+        let core = Core {
+            router,
+            anchors,
+            exchange,
+            cache: Cache::new(options.cache_octets),
+            cuts: Flight::new(MOST_LOOKUPS),
+            lookups: Flight::new(MOST_LOOKUPS),
+            crypto,
+            clock,
+            random,
+            supervisor,
+            patience: options.patience,
+            counters: Counters::default(),
+        };
+        Ok(DnsResolver { core: Arc::new(core) })
+    }
+
+    /// By which way names are resolved, and what the operator should know about it; why not, where there is no way.
+    /// Tries the resolvers if nobody has before.
+    ///
+    /// # Errors
+    /// When names cannot be resolved.
+    pub async fn way(&self) -> Result<(Active, Option<Notice>), NoWay> {
+        match self.core.route(Deadline::after(self.core.patience)).await {
+            Ok(route) => Ok((route.active, route.notice.clone())),
+            Err(cause) => Err(NoWay::clone(&cause)),
+        }
+    }
+
+    /// A look-up with everything that was found on the way to its answer.
+    pub async fn trace(&self, name: &Domain, record_type: RecordType) -> Trace {
+        self.core.trace(name, record_type).await
+    }
+
+    /// What has been done since the start.
     #[must_use]
-    pub fn new(conf: ResolvConf, random: Arc<dyn Random>) -> Self {
-        PlainResolver { conf: Arc::new(conf), random, places: Arc::new(Semaphore::new(CONCURRENT)) }
+    pub fn statistics(&self) -> Statistics {
+        let Core { cache, counters, exchange, .. } = &*self.core;
+        let queries = exchange.stats();
+        Statistics {
+            outcomes: counters.outcomes(),
+            durations: counters.durations(),
+            total: counters.total(),
+            cache_hits: cache.hits.load(Ordering::Relaxed),
+            cache_misses: cache.misses.load(Ordering::Relaxed),
+            cache_entries: cache.entries() as u64,
+            cache_octets: cache.octets(),
+            udp_queries: queries.udp_queries.load(Ordering::Relaxed),
+            tcp_queries: queries.tcp_queries.load(Ordering::Relaxed),
+            timeouts: queries.timeouts.load(Ordering::Relaxed),
+            mismatched_replies: queries.mismatched_replies.load(Ordering::Relaxed),
+        }
     }
 
-    async fn resolve(&self, name: &Domain, record_type: RecordType) -> Result<Answer<Record>, LookupError> {
-        let failed = |kind| LookupError::new(kind, name, record_type);
-        let mut last = failed(LookupErrorKind::NoResolver);
-        // The semaphore is never closed.
-        let _place = self.places.acquire().await;
-        for _ in 0..self.conf.attempts {
-            for server in &self.conf.nameservers {
-                let query = Query::new(u16::from_le_bytes(self.random.bytes()), name, record_type)
-                    .ok_or_else(|| failed(LookupErrorKind::Malformed))?;
-                let deadline = Deadline::after(self.conf.timeout);
-                let reply = deadline.bound(ask(*server, &query)).await;
-                last = match reply {
-                    Err(_) => failed(LookupErrorKind::Timeout),
-                    Ok(Err(error)) => failed(LookupErrorKind::Network).with_detail(error.to_string()),
-                    Ok(Ok(reply)) => match reply.into_answer(name, record_type) {
-                        Ok(answer) => return Ok(answer),
-                        Err(error) => error,
-                    },
-                };
-            }
-        }
-        Err(last)
+    /// Keeps up with the world for as long as it is awaited: changes of resolv.conf, and of the root's keys (RFC 5011).
+    pub async fn maintain(&self) {
+        self.core.maintain().await;
+    }
+
+    /// Forgets everything that has been found, and chooses the way anew.
+    pub fn reset(&self) {
+        self.core.cache.clear();
+        self.core.router.reset();
     }
 }
 
-impl Resolver for PlainResolver {
+impl Resolver for DnsResolver {
     fn lookup<'a>(&'a self, name: &'a Domain, record_type: RecordType) -> Lookup<'a> {
-        Box::pin(self.resolve(name, record_type))
-    }
-}
-
-/// One server, over UDP and then, when that is not enough, over TCP.
-async fn ask(server: SocketAddr, query: &Query) -> io::Result<Reply> {
-    match ask_udp(server, query).await? {
-        reply if reply.is_truncated() => ask_tcp(server, query).await,
-        reply => Ok(reply),
-    }
-}
-
-async fn ask_udp(server: SocketAddr, query: &Query) -> io::Result<Reply> {
-    let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    // A new socket for each query: the port is as random as the id, and both must match (RFC 5452 §4).
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).await?;
-    socket.connect(server).await?;
-    socket.send(query.octets()).await?;
-    let mut buffer = vec![0; message::UDP_SIZE.into()];
-    loop {
-        let length = socket.recv(&mut buffer).await?;
-        // Anything else may be forged: keep waiting for the real one.
-        if let Some(reply) = buffer.get(..length).and_then(|octets| query.match_reply(octets)) {
-            return Ok(reply);
-        }
-    }
-}
-
-async fn ask_tcp(server: SocketAddr, query: &Query) -> io::Result<Reply> {
-    let mut stream = TcpStream::connect(server).await?;
-    let length = u16::try_from(query.octets().len()).map_err(io::Error::other)?;
-    let mut framed = length.to_be_bytes().to_vec();
-    framed.extend_from_slice(query.octets());
-    stream.write_all(&framed).await?;
-    let length = stream.read_u16().await?;
-    let mut octets = vec![0; length.into()];
-    stream.read_exact(&mut octets).await?;
-    query.match_reply(&octets).ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn resolv_conf() {
-        let conf = ResolvConf::parse(
-            "# made by hand\nsearch example.org\nnameserver 192.0.2.53\nnameserver fe80::1%eth0\nnameserver x\n\
-             options ndots:2 timeout:1 attempts:99 edns0\nnameserver 192.0.2.54\nnameserver 192.0.2.55\n",
-        );
-        let servers: Vec<_> = conf.nameservers.iter().map(ToString::to_string).collect();
-        assert_eq!(servers, ["192.0.2.53:53", "[fe80::1]:53", "192.0.2.54:53"]);
-        assert_eq!((conf.timeout, conf.attempts), (Duration::from_secs(1), 5));
-        assert_eq!(ResolvConf::parse("").nameservers, ["127.0.0.1:53".parse().unwrap()]);
+        Box::pin(async move {
+            let start = Instant::now();
+            let outcome = self.core.resolve(name, record_type).await;
+            self.core.counters.count(&outcome, start.elapsed());
+            outcome
+        })
     }
 }

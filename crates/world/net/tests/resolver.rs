@@ -1,67 +1,79 @@
-//! The plain resolver against name servers of the test's own on loopback.
+//! Resolving without validation, against name servers of the test's own on loopback.
 
 use std::net::{IpAddr, SocketAddr};
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::base::iana::{ExtendedErrorCode, Rcode};
-use domain::base::message_builder::MessageBuilder;
-use domain::base::name::Name;
-use domain::base::opt::ExtendedError;
-use domain::base::{Message, Ttl};
-use domain::rdata::{A, Cname, Mx, Soa};
-use mailstead_dns::{Authenticity, Existence, LookupErrorKind, RecordType, Resolver};
+use mailstead_dns::{
+    Authenticity, Edns, Existence, ExtendedError, LookupErrorKind, Message, Mx, Name, Rcode, Record, RecordType,
+    Resolver, RrSet, Soa, Target,
+};
 use mailstead_names::Domain;
-use mailstead_net::{PlainResolver, ResolvConf};
+use mailstead_net::resolver::{DnsMode, DnsOptions, DnsResolver, ResolvConf, Servers};
+use mailstead_runtime::{Supervisor, SystemClock};
 use mailstead_testkit::SeededRandom;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UdpSocket};
 
-type Dname = Name<Vec<u8>>;
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
 
-fn name(text: &str) -> Dname {
-    Name::from_str(text).unwrap()
+fn set(owner: &str, ttl: u32, record: &Record) -> RrSet {
+    RrSet {
+        owner: name(owner),
+        rtype: record.record_type().into(),
+        ttl,
+        data: vec![record.to_data().unwrap().into()],
+        signatures: Vec::new(),
+    }
 }
 
 /// What the test server says to a question.
-fn reply(query: &Message<Vec<u8>>, transport: &str) -> Vec<u8> {
-    let question = query.sole_question().unwrap();
-    let asked = question.qname().to_string();
-    let rcode = match asked.as_str() {
-        "none.example" => Rcode::NXDOMAIN,
-        "broken.example" => Rcode::SERVFAIL,
-        _ => Rcode::NOERROR,
-    };
-    let mut answer = MessageBuilder::new_vec().start_answer(query, rcode).unwrap();
-    answer.header_mut().set_tc(transport == "udp" && asked == "long.example");
-    let ttl = Ttl::from_secs(300);
+fn reply(query: &Message, transport: &str) -> Vec<u8> {
+    let asked = query.question.name.to_string();
+    let mut message = query.clone();
+    message.edns = None;
+    message.flags.response = true;
+    let alias = |from: &str, ttl, to: &str| set(from, ttl, &Record::Cname(Target::parse(to)));
     match asked.as_str() {
-        "alias.example" => {
-            answer.push((name("alias.example"), ttl, Cname::new(name("Two.example")))).unwrap();
-            answer.push((name("two.example"), Ttl::from_secs(60), Cname::new(name("host.example")))).unwrap();
-            answer.push((name("host.example"), ttl, A::new([192, 0, 2, 9].into()))).unwrap();
-            answer.push((name("other.example"), ttl, A::new([192, 0, 2, 66].into()))).unwrap();
+        "alias.example." => {
+            message.answer = vec![
+                alias("alias.example", 300, "Two.example"),
+                alias("two.example", 60, "host.example"),
+                set("host.example", 300, &Record::A([192, 0, 2, 9].into())),
+                set("other.example", 300, &Record::A([192, 0, 2, 66].into())),
+            ];
         }
-        "loop.example" => {
-            answer.push((name("loop.example"), ttl, Cname::new(name("loop.example")))).unwrap();
+        "loop.example." => message.answer = vec![alias("loop.example", 300, "loop.example")],
+        "long.example." if transport == "udp" => message.flags.truncated = true,
+        "long.example." => {
+            let mx = Mx { preference: 10, exchange: Target::parse("mx.example") };
+            message.answer = vec![set("long.example", 300, &Record::Mx(mx))];
         }
-        "long.example" if transport == "tcp" => {
-            answer.push((name("long.example"), ttl, Mx::new(10, name("mx.example")))).unwrap();
+        "none.example." => {
+            message.rcode = Rcode::NXDOMAIN;
+            let target = |text| Target::parse(text);
+            let soa = Soa {
+                mname: target("ns.example"),
+                rname: target("x.example"),
+                serial: 1,
+                refresh: 300,
+                retry: 300,
+                expire: 300,
+                minimum: 30,
+            };
+            message.authority = vec![set("example", 300, &Record::Soa(soa))];
+        }
+        "broken.example." | "bogus.example." => {
+            message.rcode = Rcode::SERVFAIL;
+            let code = if asked == "bogus.example." { 6 } else { 22 };
+            let extended_errors = vec![ExtendedError::new(code)];
+            message.edns = Some(Edns { udp_size: 1232, dnssec_ok: false, extended_errors });
         }
         _ => {}
     }
-    let mut authority = answer.authority();
-    if asked == "none.example" {
-        let soa = Soa::new(name("ns.example"), name("x.example"), 1.into(), ttl, ttl, ttl, Ttl::from_secs(30));
-        authority.push((name("example"), ttl, soa)).unwrap();
-    }
-    let mut additional = authority.additional();
-    if asked == "broken.example" {
-        let error: ExtendedError<Vec<u8>> = ExtendedErrorCode::DNSSEC_BOGUS.into();
-        additional.opt(|options| options.push(&error)).unwrap();
-    }
-    additional.finish()
+    message.to_octets().unwrap()
 }
 
 /// A server on UDP and TCP; first of all it sends a forgery.
@@ -77,8 +89,8 @@ async fn serve() -> SocketAddr {
         let mut buffer = [0; 512];
         loop {
             let (length, client) = udp.recv_from(&mut buffer).await.unwrap();
-            let query = Message::from_octets(buffer[..length].to_vec()).unwrap();
-            if query.sole_question().unwrap().qname().to_string() == "silent.example" {
+            let query = Message::parse(&buffer[..length]).unwrap();
+            if query.question.name == name("silent.example") {
                 continue;
             }
             let genuine = reply(&query, "udp");
@@ -93,7 +105,7 @@ async fn serve() -> SocketAddr {
             let (mut stream, _) = tcp.accept().await.unwrap();
             let mut octets = vec![0; stream.read_u16().await.unwrap().into()];
             stream.read_exact(&mut octets).await.unwrap();
-            let reply = reply(&Message::from_octets(octets).unwrap(), "tcp");
+            let reply = reply(&Message::parse(&octets).unwrap(), "tcp");
             stream.write_u16(reply.len().try_into().unwrap()).await.unwrap();
             stream.write_all(&reply).await.unwrap();
         }
@@ -101,10 +113,15 @@ async fn serve() -> SocketAddr {
     address
 }
 
+fn resolver(conf: ResolvConf) -> DnsResolver {
+    let options = DnsOptions { mode: DnsMode::Unvalidated, servers: Servers::Fixed(conf), ..DnsOptions::default() };
+    DnsResolver::new(options, Arc::new(SystemClock), Arc::new(SeededRandom::new(1)), Supervisor::new()).unwrap()
+}
+
 #[tokio::test]
 async fn answers_absence_and_failure() {
-    let conf = ResolvConf { nameservers: vec![serve().await], timeout: Duration::from_secs(5), attempts: 1 };
-    let resolver = PlainResolver::new(conf.clone(), Arc::new(SeededRandom::new(1)));
+    let conf = ResolvConf { attempts: 1, ..ResolvConf::with_servers(vec![serve().await]) };
+    let resolver = resolver(conf.clone());
     let domain = |text: &str| Domain::parse(text).unwrap();
     let resolve: &dyn Resolver = &resolver;
 
@@ -125,12 +142,37 @@ async fn answers_absence_and_failure() {
 
     let error = resolve.lookup(&domain("broken.example"), RecordType::Mx).await.unwrap_err();
     assert_eq!(error.kind, LookupErrorKind::ServerFailure);
-    assert_eq!(error.extended_errors[0].code, 6);
+    assert_eq!(error.extended_errors[0].code, 22);
+    let error = resolve.lookup(&domain("bogus.example"), RecordType::Mx).await.unwrap_err();
+    assert_eq!(error.kind, LookupErrorKind::Bogus, "the resolver has validated");
     let error = resolve.lookup(&domain("loop.example"), RecordType::A).await.unwrap_err();
     assert_eq!(error.kind, LookupErrorKind::AliasLoop);
+}
 
-    let impatient = ResolvConf { timeout: Duration::from_millis(50), ..conf };
-    let resolver = PlainResolver::new(impatient, Arc::new(SeededRandom::new(2)));
-    let error = resolver.lookup(&domain("silent.example"), RecordType::A).await.unwrap_err();
+#[tokio::test]
+async fn patience_ends() {
+    let conf =
+        ResolvConf { timeout: Duration::from_millis(50), attempts: 1, ..ResolvConf::with_servers(vec![serve().await]) };
+    let error = resolver(conf).lookup(&Domain::parse("silent.example").unwrap(), RecordType::A).await.unwrap_err();
     assert_eq!(error.kind, LookupErrorKind::Timeout);
+    assert!(error.detail.contains("127.0.0.1 timed out"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_known_is_not_asked_again() {
+    let resolver = resolver(ResolvConf::with_servers(vec![serve().await]));
+    let ask = async |name: &str| {
+        resolver.lookup(&Domain::parse(name).unwrap(), RecordType::A).await.unwrap();
+        let statistics = resolver.statistics();
+        (statistics.udp_queries, statistics.cache_hits)
+    };
+    assert_eq!(ask("alias.example").await, (1, 0));
+    assert_eq!(ask("alias.example").await, (1, 3));
+    // The middle of the chain is known as well, and so is its end.
+    assert_eq!(ask("two.example").await, (1, 5));
+    // Absence without SOA is not to be kept.
+    assert_eq!(ask("empty.example").await.0, 2);
+    assert_eq!(ask("empty.example").await.0, 3);
+    resolver.reset();
+    assert_eq!(ask("alias.example").await.0, 4);
 }

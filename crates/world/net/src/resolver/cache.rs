@@ -1,0 +1,181 @@
+//! What has been found out, for as long as it may be kept, within a bound of memory.
+//!
+//! Steps of answers are kept, not whole answers: an alias that many names share is kept once, and each step has the
+//! time to live of its own records. Nothing is served beyond it (RFC 8767 is not for those who need proofs).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use mailstead_dns::{Existence, LookupError, Name, Rtype};
+use mailstead_dnssec::Content;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache as QuickCache;
+use tokio::time::Instant;
+
+use super::chain::Cut;
+use super::link::Link;
+
+/// Nothing is kept longer: who publishes mistakes wants to see them gone some day.
+const LONGEST: Duration = Duration::from_secs(86_400);
+/// Absence is not kept longer (RFC 2308 §5 recommends one to three hours).
+const LONGEST_ABSENCE: Duration = Duration::from_secs(3 * 3600);
+/// How long a failure is remembered (RFC 9520 §3.2: at least a second, at most five minutes).
+pub(super) const FAILURE: Duration = Duration::from_secs(5);
+/// The same where validation failed; asking again costs many questions.
+pub(super) const BOGUS: Duration = Duration::from_secs(30);
+
+/// Octets that an entry takes besides its content: measured by `cargo xtask bench --dns`.
+const ENTRY: u64 = 220;
+
+/// Under what a step is kept: a type, or everything at the name (an alias, or that there is no such name).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key(Name, Option<Rtype>);
+
+#[derive(Debug, Clone)]
+enum Entry {
+    Link(Arc<Link>),
+    Failure(Arc<LookupError>),
+    Cut(Cut),
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    entry: Entry,
+    until: Instant,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Octets;
+
+impl Weighter<Key, Kept> for Octets {
+    fn weight(&self, key: &Key, kept: &Kept) -> u64 {
+        let name = |name: &Name| name.as_wire().len() as u64 + 16;
+        let content = match &kept.entry {
+            Entry::Link(link) => match &link.content {
+                // A name in an entry shares its octets with the key.
+                Content::Records(set) => set.data.iter().map(|data| data.len() as u64 + 32).sum(),
+                Content::Alias { to, .. } => name(to),
+                Content::Absent(_) => 0,
+            },
+            Entry::Failure(error) => error.detail.len() as u64 + 200,
+            Entry::Cut(cut) => cut.octets(),
+        };
+        name(&key.0) + content + ENTRY
+    }
+}
+
+/// What a look-up in the cache gives.
+#[derive(Debug, Clone)]
+pub(super) enum Found {
+    Link(Arc<Link>, Duration),
+    Failure(Arc<LookupError>),
+}
+
+/// The cache.
+#[derive(Debug)]
+pub(super) struct Cache {
+    answers: QuickCache<Key, Kept, Octets>,
+    cuts: QuickCache<Key, Kept, Octets>,
+    pub(super) hits: AtomicU64,
+    pub(super) misses: AtomicU64,
+}
+
+impl Cache {
+    /// A cache that takes no more than this many octets.
+    pub(super) fn new(octets: u64) -> Cache {
+        let part = |octets: u64| {
+            QuickCache::with_weighter(usize::try_from(octets / 400).unwrap_or(usize::MAX), octets, Octets)
+        };
+        Cache {
+            // Zones are fewer than names, and needed by all of them.
+            cuts: part(octets / 4),
+            answers: part(octets - octets / 4),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn entries(&self) -> usize {
+        self.answers.len() + self.cuts.len()
+    }
+
+    pub(super) fn octets(&self) -> u64 {
+        self.answers.weight() + self.cuts.weight()
+    }
+
+    fn get(part: &QuickCache<Key, Kept, Octets>, key: &Key, now: Instant) -> Option<Kept> {
+        let kept = part.get(key)?;
+        if kept.until > now {
+            return Some(kept);
+        }
+        part.remove(key);
+        None
+    }
+
+    /// What is known about this name and type.
+    pub(super) fn link(&self, name: &Name, rtype: Rtype, now: Instant) -> Option<Found> {
+        let found = Cache::get(&self.answers, &Key(name.clone(), Some(rtype)), now).or_else(|| {
+            let kept = Cache::get(&self.answers, &Key(name.clone(), None), now)?;
+            // An alias has no alias: it is its own CNAME record that is asked for.
+            let is_alias = matches!(&kept.entry, Entry::Link(link) if matches!(link.content, Content::Alias { .. }));
+            (!is_alias || rtype != Rtype::CNAME).then_some(kept)
+        });
+        let count = if found.is_some() { &self.hits } else { &self.misses };
+        count.fetch_add(1, Ordering::Relaxed);
+        let kept = found?;
+        match kept.entry {
+            Entry::Link(link) => Some(Found::Link(link, kept.until - now)),
+            Entry::Failure(error) => Some(Found::Failure(error)),
+            Entry::Cut(_) => None,
+        }
+    }
+
+    /// Keeps a step for as long as it may be kept, and gives it back with that time.
+    pub(super) fn keep_link(&self, name: &Name, rtype: Rtype, mut link: Link, now: Instant) -> (Arc<Link>, Duration) {
+        let longest = if matches!(link.content, Content::Absent(_)) { LONGEST_ABSENCE } else { LONGEST };
+        let ttl = Duration::from_secs(link.ttl.into()).min(longest);
+        let whole_name = match &mut link.content {
+            Content::Records(set) => {
+                // They have done their work.
+                set.signatures = Vec::new();
+                false
+            }
+            Content::Alias { .. } => true,
+            // RFC 8020 §2, for the name itself.
+            Content::Absent(existence) => *existence == Existence::NxDomain,
+        };
+        let link = Arc::new(link);
+        if !ttl.is_zero() {
+            let key = Key(name.clone(), (!whole_name).then_some(rtype));
+            self.answers.insert(key, Kept { entry: Entry::Link(Arc::clone(&link)), until: now + ttl });
+        }
+        (link, ttl)
+    }
+
+    pub(super) fn keep_failure(&self, name: &Name, rtype: Rtype, error: LookupError, span: Duration, now: Instant) {
+        let entry = Entry::Failure(Arc::new(error));
+        self.answers.insert(Key(name.clone(), Some(rtype)), Kept { entry, until: now + span });
+    }
+
+    /// What is known about a zone beginning at this name.
+    pub(super) fn cut(&self, name: &Name, now: Instant) -> Option<Cut> {
+        match Cache::get(&self.cuts, &Key(name.clone(), None), now)?.entry {
+            Entry::Cut(cut) => Some(cut),
+            Entry::Link(_) | Entry::Failure(_) => None,
+        }
+    }
+
+    pub(super) fn keep_cut(&self, name: &Name, cut: Cut, span: Duration, now: Instant) {
+        let span = span.min(LONGEST);
+        if !span.is_zero() {
+            self.cuts.insert(Key(name.clone(), None), Kept { entry: Entry::Cut(cut), until: now + span });
+        }
+    }
+
+    /// Forgets everything: the answers come from elsewhere from now on.
+    pub(super) fn clear(&self) {
+        self.answers.clear();
+        self.cuts.clear();
+    }
+}

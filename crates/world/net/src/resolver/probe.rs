@@ -1,0 +1,140 @@
+//! Whether a resolver lets DNSSEC through: found out by questions that must have signed answers.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mailstead_dns::{Message, Name, Question, Rtype};
+use mailstead_dnssec::{Bogus, Budget, Delegation, SignatureFault, Stop, Work, ZoneKeys, delegation, zone_keys};
+use mailstead_runtime::Deadline;
+
+use super::core::Core;
+use super::resolv_conf::ResolvConf;
+use super::route::Active;
+use super::upstream::Upstream;
+
+/// Longest wait for a resolver while it is being tried.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// Why a resolver cannot be used for validation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResolverFault {
+    /// It does not answer.
+    Silent(String),
+    /// It answers, but with failures.
+    Fails(String),
+    /// It strips DNSSEC: the keys of the root come without signatures, or not at all.
+    StripsSignatures,
+    /// It strips DNSSEC: proofs of absence do not come.
+    StripsProofs,
+    /// It strips DNSSEC: DS records do not come.
+    StripsDelegations,
+    /// Signatures are not valid at this time: the clock may be wrong.
+    WrongTime(Bogus),
+    /// What comes does not fit the trust anchors.
+    WrongKeys(Bogus),
+}
+
+impl fmt::Display for ResolverFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ResolverFault::Silent(detail) if detail.is_empty() => f.write_str("does not answer"),
+            ResolverFault::Silent(detail) => write!(f, "does not answer ({detail})"),
+            ResolverFault::Fails(detail) => write!(f, "fails when asked for DNSSEC ({detail})"),
+            ResolverFault::StripsSignatures => f.write_str("strips DNSSEC from its answers (no signatures)"),
+            ResolverFault::StripsProofs => f.write_str("strips DNSSEC from its answers (no proofs of absence)"),
+            ResolverFault::StripsDelegations => f.write_str("strips DNSSEC from its answers (no DS records)"),
+            ResolverFault::WrongTime(bogus) => write!(f, "gives keys that are not valid now ({bogus})"),
+            ResolverFault::WrongKeys(bogus) => write!(f, "gives keys that are not trusted ({bogus})"),
+        }
+    }
+}
+
+impl Core {
+    /// Tries each of the resolvers.
+    pub(super) async fn probe_all(
+        &self,
+        conf: &ResolvConf,
+        deadline: Deadline,
+    ) -> Vec<(SocketAddr, Option<ResolverFault>)> {
+        let probes = conf.nameservers.iter().map(|server| async move {
+            let route = self.router.forward(conf, vec![*server], Active::Validate);
+            (*server, self.probe(&*route.upstream, deadline).await.err())
+        });
+        join_all(probes).await
+    }
+
+    /// Tries one way: keys of a trust anchor, a proof of absence, and a delegation.
+    pub(super) async fn probe(&self, upstream: &dyn Upstream, deadline: Deadline) -> Result<(), ResolverFault> {
+        let deadline = deadline.earlier(Deadline::after(PATIENCE));
+        let anchors = self.anchors.current();
+        let Some(anchor) = anchors.iter().next() else { return Ok(()) };
+        let mut budget = Budget::default();
+        let mut work = Work { crypto: &*self.crypto, now: self.seconds(), budget: &mut budget };
+        let ask = |name: Name, rtype| async move {
+            upstream.fetch(&Question { name, rtype }, 0, deadline).await.map_err(ResolverFault::from)
+        };
+
+        let response = ask(anchor.zone.clone(), Rtype::DNSKEY).await?;
+        let vouchers = anchor.vouchers();
+        let keys = match zone_keys(&anchor.zone, vouchers, &response, &mut work) {
+            Ok(keys) => keys,
+            Err(Stop::Bogus(bogus)) => return Err(key_fault(bogus)),
+            Err(_) => return Err(ResolverFault::StripsSignatures),
+        };
+
+        // A name that does not exist, by all that chance allows.
+        let label = self.random.word(12);
+        let Some(nobody) = anchor.zone.prepend(label.as_bytes()) else { return Ok(()) };
+        let response = ask(nobody.clone(), Rtype::DS).await?;
+        if delegation(&nobody, &keys, &response, &mut work).is_err() {
+            return Err(ResolverFault::StripsProofs);
+        }
+
+        let Some(child) = signed_child(&response, &keys) else { return Ok(()) };
+        let response = ask(child.clone(), Rtype::DS).await?;
+        match delegation(&child, &keys, &response, &mut work) {
+            Ok((Delegation::Signed(_) | Delegation::Unsigned(_), _)) => Ok(()),
+            Ok(_) | Err(_) => Err(ResolverFault::StripsDelegations),
+        }
+    }
+}
+
+fn key_fault(bogus: Bogus) -> ResolverFault {
+    match &bogus {
+        Bogus::Signature { fault: SignatureFault::Expired { .. } | SignatureFault::NotYetValid { .. }, .. } => {
+            ResolverFault::WrongTime(bogus)
+        }
+        bogus if bogus.is_something_missing() => ResolverFault::StripsSignatures,
+        _ => ResolverFault::WrongKeys(bogus),
+    }
+}
+
+/// A signed zone just below, as the proof of absence happens to name one: an NSEC record with NS and DS bits.
+fn signed_child(response: &Message, keys: &ZoneKeys) -> Option<Name> {
+    response.authority.iter().find_map(|set| {
+        let child = set.rtype == Rtype::NSEC && set.owner.parent().as_ref() == Some(&keys.zone);
+        let types = mailstead_dnssec::nsec_types(set.data.first()?)?;
+        (child && types.contains(&Rtype::NS) && types.contains(&Rtype::DS)).then(|| set.owner.clone())
+    })
+}
+
+/// All of them at once, in their order.
+async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut futures: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut pending = false;
+        for (future, output) in &mut futures {
+            if output.is_none() {
+                match future.as_mut().poll(context) {
+                    std::task::Poll::Ready(value) => *output = Some(value),
+                    std::task::Poll::Pending => pending = true,
+                }
+            }
+        }
+        if pending { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+    })
+    .await;
+    futures.into_iter().filter_map(|(_, output)| output).collect()
+}
