@@ -1,11 +1,11 @@
 //! The command line.
 
 use std::io::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use mailstead_config::LogLevel;
+use mailstead_config::{DnsMode, LogLevel};
 use mailstead_names::Address;
 
 use crate::failure::Failure;
@@ -33,6 +33,9 @@ pub(crate) enum Command {
     /// Look after the message store.
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Ask the DNS as the server does, and show what DNSSEC proves.
+    #[command(subcommand)]
+    Dns(DnsCommand),
     /// Print the version.
     Version,
 }
@@ -162,6 +165,85 @@ pub(crate) enum StoreCommand {
         #[command(flatten)]
         place: Place,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DnsCommand {
+    /// Look up records: with status, aliases, and remarks of servers.
+    ///
+    /// Ends with failure where there is no answer; that there are no such records is an answer.
+    Lookup(DnsLookup),
+    /// Show the chain of trust behind an answer, from the trust anchor on.
+    Trace(DnsTrace),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DnsLookup {
+    #[command(flatten)]
+    pub(crate) question: Option<DnsQuestion>,
+    /// Answer the questions of a file, a line each of type and name (`-` is standard input).
+    #[arg(long, value_name = "FILE", conflicts_with = "DnsQuestion", required_unless_present = "record_type")]
+    pub(crate) batch: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) source: DnsSource,
+    /// Print a line of JSON for each answer.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DnsTrace {
+    #[command(flatten)]
+    pub(crate) question: DnsQuestion,
+    #[command(flatten)]
+    pub(crate) source: DnsSource,
+    /// Print a line of JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What is asked.
+#[derive(Debug, Args)]
+pub(crate) struct DnsQuestion {
+    /// Type of the records: mx, a, aaaa, ips (both), txt, tlsa, ptr, cname, ns, soa, srv, caa, ds.
+    #[arg(value_name = "TYPE", requires = "name")]
+    pub(crate) record_type: String,
+    /// Name, or IP address for ptr.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+/// Who is asked, and how.
+#[derive(Debug, Args)]
+pub(crate) struct DnsSource {
+    /// Configuration file whose [dns] says how names are resolved [default: mailstead.toml, if it is there].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// How to resolve: automatic, validate, recurse, trust-ad or unvalidated.
+    #[arg(long, value_name = "MODE", value_parser = dns_mode)]
+    pub(crate) mode: Option<DnsMode>,
+    /// Ask this resolver instead of those of resolv.conf; repeat for more.
+    #[arg(long = "server", value_name = "ADDRESS[:PORT]", value_parser = dns_server)]
+    pub(crate) servers: Vec<SocketAddr>,
+    /// Zone file with the servers of the root, instead of those that are built in.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root_hints: Option<PathBuf>,
+    /// Zone file with DS or DNSKEY records to trust, instead of the root's.
+    #[arg(long = "trust-anchor", value_name = "FILE")]
+    pub(crate) trust_anchors: Option<PathBuf>,
+    /// Ask authorities with private addresses too.
+    #[arg(long)]
+    pub(crate) private_servers: bool,
+}
+
+fn dns_mode(text: &str) -> Result<DnsMode, String> {
+    let mode = DnsMode::ALL.iter().find(|(name, _)| *name == text).map(|(_, mode)| *mode);
+    mode.ok_or_else(|| "use automatic, validate, recurse, trust-ad or unvalidated".to_owned())
+}
+
+fn dns_server(text: &str) -> Result<SocketAddr, String> {
+    let address = text.parse::<IpAddr>().map(|address| SocketAddr::new(address, 53)).or_else(|_| text.parse());
+    address.map_err(|_| "use an address such as 192.0.2.53, 127.0.0.1:5335 or [2001:db8::53]:53".to_owned())
 }
 
 fn log_level(text: &str) -> Result<LogLevel, String> {

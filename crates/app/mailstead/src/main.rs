@@ -8,6 +8,7 @@
 mod binding;
 mod cli;
 mod control;
+mod dns;
 mod failure;
 mod localserve;
 mod logging;
@@ -72,6 +73,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
                 let orphans = if remove_orphans { Orphaned::Remove } else { Orphaned::Keep };
                 control::run(&place, Request::StoreCheck { reading, orphans }).await
             }
+            Command::Dns(command) => dns::run(command).await,
             Command::Version => cli::print(&format!("mailstead {}", env!("CARGO_PKG_VERSION"))),
         }
     });

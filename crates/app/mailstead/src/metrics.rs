@@ -1,10 +1,12 @@
 //! The metrics of this process. Those of the engines are registered by the wiring.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use mailstead_net::resolver::{DURATION_BOUNDS, DnsResolver, OUTCOMES};
 use mailstead_runtime::Supervisor;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, NoLabelSet};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
@@ -45,6 +47,54 @@ impl Collector for Process {
                 unit,
                 resident.metric_type(),
             )?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Counts of the resolver, read when somebody asks.
+#[derive(Debug)]
+pub(crate) struct Dns(pub(crate) DnsResolver);
+
+impl Collector for Dns {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let statistics = self.0.statistics();
+        let mut counts = |name, help, label: &str, counts: &[(&str, u64)]| {
+            let counter = ConstCounter::new(0_u64);
+            let mut family = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
+            for (value, count) in counts {
+                let labels = [(label, *value)];
+                ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
+            }
+            Ok::<(), std::fmt::Error>(())
+        };
+        let outcomes: Vec<_> = OUTCOMES.into_iter().zip(statistics.outcomes).collect();
+        counts("dns_lookups", "Look-ups by how they ended", "outcome", &outcomes)?;
+        let steps = [("hit", statistics.cache_hits), ("miss", statistics.cache_misses)];
+        counts("dns_cache_lookups", "Steps of answers sought in the cache", "result", &steps)?;
+        let queries = [("udp", statistics.udp_queries), ("tcp", statistics.tcp_queries)];
+        counts("dns_queries", "Questions to other servers", "transport", &queries)?;
+        let faults = [("timeout", statistics.timeouts), ("mismatch", statistics.mismatched_replies)];
+        counts(
+            "dns_query_faults",
+            "Questions without an answer in time, and replies to no question",
+            "fault",
+            &faults,
+        )?;
+
+        let bounds = DURATION_BOUNDS.map(|milliseconds| Duration::from_millis(milliseconds).as_secs_f64());
+        let buckets: Vec<_> = bounds.into_iter().chain([f64::MAX]).zip(statistics.durations).collect();
+        let help = "How long look-ups took";
+        let unit = Some(&Unit::Seconds);
+        let mut histogram = encoder.encode_descriptor("dns_lookup_duration", help, unit, MetricType::Histogram)?;
+        let count = statistics.durations.iter().sum();
+        histogram.encode_histogram::<NoLabelSet>(statistics.total.as_secs_f64(), count, &buckets, None)?;
+        for (name, help, value) in [
+            ("dns_cache_entries", "Entries of the cache", statistics.cache_entries),
+            ("dns_cache_octets", "Memory that they take, roughly", statistics.cache_octets),
+        ] {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
         Ok(())
     }

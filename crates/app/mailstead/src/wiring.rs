@@ -16,7 +16,7 @@ use mailstead_net::limits::{
     AuthFailureSettings, AuthFailures, ConnectionLimitSettings, ConnectionLimits, Network, PerClass,
 };
 use mailstead_net::tls::{Verification, roots_from_file, system_roots};
-use mailstead_net::{AddressPolicy, ConnectionIds, DirectDialer, Listener, PlainResolver, Reception, ResolvConf};
+use mailstead_net::{AddressPolicy, ConnectionIds, DirectDialer, Listener, Reception};
 use mailstead_runtime::{Clock, Random, Shutdown, Supervisor, SystemClock, SystemRandom};
 use mailstead_sasl::client::Credentials;
 use mailstead_smtp_server::Sandbox;
@@ -24,6 +24,7 @@ use mailstead_store::Store;
 use tokio::sync::watch;
 
 use crate::binding::Service;
+use crate::dns;
 use crate::failure::Failure;
 use crate::metrics;
 use crate::serve::Tls;
@@ -56,15 +57,16 @@ pub(crate) struct Engines {
     shutdown: Shutdown,
 }
 
-/// File of the system that names the DNS servers.
-const RESOLV_CONF: &str = "/etc/resolv.conf";
-
 impl Engines {
     pub(crate) fn new(world: World<'_>, services: &[Service], page: &Page) -> Result<Self, Failure> {
         let World { config, directory, tls, store, clock, supervisor, shutdown } = world;
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
-        let resolver: Arc<dyn Resolver> = Arc::new(PlainResolver::new(resolv_conf(), Arc::clone(&random)));
         let mut registry = metrics::registry(supervisor.clone());
+        let dns = dns::resolver(&config.dns, Some(&config.data_directory), supervisor.clone())?;
+        registry.register_collector(Box::new(metrics::Dns(dns.clone())));
+        let upkeep = (dns.clone(), shutdown.clone());
+        supervisor.spawn("dns", async move { upkeep.1.or_begun(upkeep.0.maintain()).await.unwrap_or_default() });
+        let resolver: Arc<dyn Resolver> = Arc::new(dns);
         let limits = ConnectionLimits::new(connection_limits(config), Arc::clone(&clock));
         let login = login(config, &directory, &store, &clock, &random, &mut registry);
         let sandbox = if config.sandbox.is_some() { Sandbox::On } else { Sandbox::Off };
@@ -199,13 +201,6 @@ impl Engines {
         let serve = move |connection| http.clone().serve(connection);
         self.supervisor.spawn("listener", socket.run(role.name(), reception.clone(), serve));
     }
-}
-
-fn resolv_conf() -> ResolvConf {
-    ResolvConf::load(Path::new(RESOLV_CONF)).unwrap_or_else(|error| {
-        tracing::warn!(file = RESOLV_CONF, %error, "cannot read the list of DNS servers; asking this machine");
-        ResolvConf::parse("")
-    })
 }
 
 fn exempt(config: &Config) -> Vec<Network> {
