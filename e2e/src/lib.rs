@@ -4,6 +4,7 @@
 //! parallel. Nothing here knows the inside of Mailstead.
 
 mod imap;
+pub mod lab;
 mod program;
 mod server;
 mod smtp;

@@ -15,6 +15,20 @@ const fn tool(program: &'static str, package: &'static str) -> Tool {
     Tool { program, package }
 }
 
+/// The servers and signers of the DNS lab, and what it makes its namespaces with.
+const DNS_LAB: &[Tool] = &[
+    tool("unshare", "util-linux"),
+    tool("nsenter", "util-linux"),
+    tool("mount", "mount"),
+    tool("ip", "iproute2"),
+    tool("unbound", "unbound"),
+    tool("nsd", "nsd"),
+    tool("named", "bind9"),
+    tool("dnssec-signzone", "bind9-utils"),
+    tool("knotd", "knot"),
+    tool("ldns-signzone", "ldnsutils"),
+];
+
 /// The end-to-end suites (a file each in `e2e/tests`) and the programs that each drives.
 pub(crate) const SUITES: &[(&str, &[Tool])] = &[
     ("operator", &[]),
@@ -28,6 +42,8 @@ pub(crate) const SUITES: &[(&str, &[Tool])] = &[
     ("mutt", &[tool("mutt", "mutt")]),
     ("postfix", &[tool("postfix", "postfix")]),
     ("python", &[tool("python3", "python3")]),
+    ("dns", DNS_LAB),
+    ("dns_trouble", DNS_LAB),
 ];
 
 /// What is no single program, asked of its interpreter: Perl modules for swaks' TLS and mechanisms, Python's `venv`.
@@ -70,6 +86,12 @@ fn answers(question: &[&str]) -> bool {
     question.split_first().is_some_and(|(program, arguments)| output(Command::new(program).args(arguments)).is_ok())
 }
 
+/// Whether the namespaces of the DNS lab can be made: by root, or by anybody in a namespace of users.
+fn namespaces() -> bool {
+    let spaces = if is_root() { "-nmp" } else { "-Urnmp" };
+    output(Command::new("unshare").args([spaces, "--kill-child", "--", "true"])).is_ok()
+}
+
 /// Why a suite cannot run here, in words that say what to install; `None` when it can.
 pub(crate) fn lacking(suite: &str) -> Option<String> {
     let (_, tools) = SUITES.iter().find(|(name, _)| *name == suite)?;
@@ -80,6 +102,9 @@ pub(crate) fn lacking(suite: &str) -> Option<String> {
         .collect();
     if suite == "postfix" && !is_root() {
         return Some("Postfix starts only as root".to_owned());
+    }
+    if missing.is_empty() && suite.starts_with("dns") && !namespaces() {
+        return Some("this machine lets nobody make namespaces (unshare)".to_owned());
     }
     (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", ")))
 }

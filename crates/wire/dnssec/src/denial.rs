@@ -6,7 +6,6 @@ mod bitmap;
 mod nsec;
 mod nsec3;
 
-pub use bitmap::nsec_types;
 pub use nsec3::{MOST_ITERATIONS, Nsec3Parameters, nsec3_hash};
 
 use mailstead_dns::{Name, RrSet, Rtype};

@@ -20,7 +20,7 @@ pub use anchors::{Anchor, AnchorFault, Anchors, AnchorsError, Closest};
 #[cfg(feature = "aws-lc-rs")]
 pub use crypto::AwsLcRs;
 pub use crypto::{Crypto, Verdict};
-pub use denial::{MOST_ITERATIONS, Nsec3Parameters, nsec_types, nsec3_hash};
+pub use denial::{MOST_ITERATIONS, Nsec3Parameters, nsec3_hash};
 pub use key::{Dnskey, algorithm_name, digest_name};
 pub use reason::{Bogus, Insecure, SignatureFault};
 pub use signature::{CLOCK_GRACE, Signed};

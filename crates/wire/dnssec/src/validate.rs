@@ -117,14 +117,20 @@ pub fn validate(
     work: &mut Work<'_>,
 ) -> Result<Step, Stop> {
     let mut step = Validation { name, rtype, response, zones, work };
+    if let Some(set) = step.dname() {
+        let alias = step.alias_by_dname(set)?;
+        return Ok(if rtype == Rtype::CNAME { made_by_dname(name, alias) } else { alias });
+    }
     if let Some(set) = step.records() {
         let (proof, ttl) = step.prove_set(set)?;
         return Ok(Step { content: Content::Records(set.clone()), proof, ttl });
     }
     if rtype != Rtype::CNAME
-        && let Some(alias) = step.alias()?
+        && let Some(set) = step.cname()
     {
-        return Ok(alias);
+        let to = target(set).ok_or_else(|| step.wrong_alias())?;
+        let (proof, ttl) = step.prove_set(set)?;
+        return Ok(Step { content: Content::Alias { to, kind: HopKind::Cname }, proof, ttl });
     }
     step.absent(place)
 }
@@ -145,31 +151,28 @@ impl<'a> Validation<'a, '_> {
         found.or_else(|| if self.rtype == Rtype::DS { referred() } else { None })
     }
 
-    fn alias(&mut self) -> Result<Option<Step>, Stop> {
-        let answer = &self.response.answer;
-        let cname = Message::find(answer, self.name, Rtype::CNAME);
-        let target = match cname {
-            Some(set) => Some(target(set).ok_or_else(|| self.wrong_alias())?),
-            None => None,
-        };
-        let dname = answer
-            .iter()
-            .find(|set| set.rtype == Rtype::DNAME && !set.data.is_empty() && self.name.is_below(&set.owner));
-        // RFC 6672 §3.1: the CNAME that a server makes of a DNAME has no signature of its own.
-        if let Some(set) = dname
-            && cname.is_none_or(|cname| cname.signatures.is_empty())
-        {
-            let to = self.name.substitute(&set.owner, &self::target(set).ok_or_else(|| self.wrong_alias())?);
-            let to = to.ok_or_else(|| self.wrong_alias())?;
-            if target.is_some_and(|target| target != to) {
-                return Err(self.wrong_alias());
-            }
-            let (proof, ttl) = self.prove_set(set)?;
-            return Ok(Some(Step { content: Content::Alias { to, kind: HopKind::Dname }, proof, ttl }));
+    fn cname(&self) -> Option<&'a RrSet> {
+        Message::find(&self.response.answer, self.name, Rtype::CNAME)
+    }
+
+    /// The DNAME above the name that the answer is made by. A CNAME of the name with a signature of its own, or records
+    /// of the very type, would be no work of a DNAME (RFC 6672 §3.1, §5.3.1).
+    fn dname(&self) -> Option<&'a RrSet> {
+        let is_made = self.cname().is_none_or(|cname| cname.signatures.is_empty());
+        let has_records = self.rtype != Rtype::CNAME && self.records().is_some();
+        let mut sets = self.response.answer.iter();
+        let dname = |set: &&RrSet| set.rtype == Rtype::DNAME && self.name.is_below(&set.owner) && !set.data.is_empty();
+        if is_made && !has_records { sets.find(dname) } else { None }
+    }
+
+    fn alias_by_dname(&mut self, set: &RrSet) -> Result<Step, Stop> {
+        let base = target(set).ok_or_else(|| self.wrong_alias())?;
+        let to = self.name.substitute(&set.owner, &base).ok_or_else(|| self.wrong_alias())?;
+        if self.cname().is_some_and(|cname| target(cname).as_ref() != Some(&to)) {
+            return Err(self.wrong_alias());
         }
-        let (Some(set), Some(to)) = (cname, target) else { return Ok(None) };
         let (proof, ttl) = self.prove_set(set)?;
-        Ok(Some(Step { content: Content::Alias { to, kind: HopKind::Cname }, proof, ttl }))
+        Ok(Step { content: Content::Alias { to, kind: HopKind::Dname }, proof, ttl })
     }
 
     fn wrong_alias(&self) -> Stop {
@@ -293,6 +296,19 @@ impl<'a> Validation<'a, '_> {
             _ => None,
         }
     }
+}
+
+/// The CNAME that a DNAME makes, for those who ask for it.
+fn made_by_dname(name: &Name, alias: Step) -> Step {
+    let Content::Alias { to, .. } = &alias.content else { return alias };
+    let set = RrSet {
+        owner: name.clone(),
+        rtype: Rtype::CNAME,
+        ttl: alias.ttl,
+        data: vec![to.as_wire().into()],
+        signatures: Vec::new(),
+    };
+    Step { content: Content::Records(set), ..alias }
 }
 
 /// Where the only record of a set points to.

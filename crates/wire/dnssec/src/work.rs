@@ -3,8 +3,8 @@
 use crate::Crypto;
 
 /// Most signatures that are checked for one look-up, all hops and zones together. An honest chain of eight aliases
-/// through eight zones takes some 60; at 0.3 ms for the slowest algorithm this is 40 ms.
-pub const MOST_SIGNATURES: u32 = 128;
+/// through eight zones takes some 30; at 0.3 ms for the slowest algorithm all of them are 20 ms.
+pub const MOST_SIGNATURES: u32 = 64;
 /// Most rounds of SHA-1 for one look-up. A name of 127 labels at 150 iterations takes 19,000; this is some 10 ms.
 pub const MOST_HASH_ROUNDS: u32 = 40_000;
 /// Most keys of one tag and algorithm that are tried for one signature. More than two of a tag do not happen by chance.

@@ -1,6 +1,6 @@
 //! The types that a name has (RFC 4034 §4.1.2).
 
-use mailstead_dns::{Name, Rtype};
+use mailstead_dns::Rtype;
 
 /// A type bit map.
 #[derive(Debug, Clone, Copy)]
@@ -33,22 +33,6 @@ impl<'a> Types<'a> {
         false
     }
 
-    /// All of them, in order.
-    fn all(&self) -> Vec<Rtype> {
-        let mut all = Vec::new();
-        let mut rest = self.0;
-        while let Some((&[window, length], blocks)) = rest.split_first_chunk() {
-            let (bits, next) = blocks.split_at_checked(usize::from(length)).unwrap_or_default();
-            for low in 0..=u8::MAX {
-                if bits.get(usize::from(low / 8)).is_some_and(|octet| octet & (0x80 >> (low % 8)) != 0) {
-                    all.push(Rtype(u16::from_be_bytes([window, low])));
-                }
-            }
-            rest = next;
-        }
-        all
-    }
-
     /// Whether another zone begins here, seen from above.
     pub(super) fn is_delegation(&self) -> bool {
         self.has(Rtype::NS) && !self.has(Rtype::SOA)
@@ -59,13 +43,6 @@ impl<'a> Types<'a> {
     pub(super) fn ends_authority(&self) -> bool {
         self.is_delegation() || self.has(Rtype::DNAME)
     }
-}
-
-/// The types that an NSEC record's data names; `None` when it is malformed.
-pub fn nsec_types(data: &[u8]) -> Option<Vec<Rtype>> {
-    let (_, length) = Name::from_wire(data)?;
-    let types = Types::read(data.get(length..)?)?;
-    Some(types.all())
 }
 
 #[cfg(test)]
@@ -82,7 +59,6 @@ mod tests {
         for rtype in [Rtype::A, Rtype::MX, Rtype::RRSIG, Rtype::NSEC, Rtype(1234)] {
             assert!(types.has(rtype), "{rtype}");
         }
-        assert_eq!(types.all(), [Rtype::A, Rtype::MX, Rtype::RRSIG, Rtype::NSEC, Rtype(1234)]);
         for rtype in [Rtype::NS, Rtype::AAAA, Rtype(1235), Rtype(256), Rtype::CAA] {
             assert!(!types.has(rtype), "{rtype}");
         }

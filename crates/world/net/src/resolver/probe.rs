@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mailstead_dns::{Message, Name, Question, Rtype};
-use mailstead_dnssec::{Bogus, Budget, Delegation, SignatureFault, Stop, Work, ZoneKeys, delegation, zone_keys};
+use mailstead_dnssec::{
+    Bogus, Budget, Delegation, Insecure, SignatureFault, Stop, Work, ZoneKeys, delegation, zone_keys,
+};
 use mailstead_runtime::Deadline;
 
 use super::core::Core;
@@ -15,6 +17,9 @@ use super::upstream::Upstream;
 
 /// Longest wait for a resolver while it is being tried.
 const PATIENCE: Duration = Duration::from_secs(6);
+
+/// Neighbours of a name that are tried to find a signed one.
+const MOST_NEIGHBOURS: usize = 4;
 
 /// Why a resolver cannot be used for validation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,12 +97,20 @@ impl Core {
             return Err(ResolverFault::StripsProofs);
         }
 
-        let Some(child) = signed_child(&response, &keys) else { return Ok(()) };
-        let response = ask(child.clone(), Rtype::DS).await?;
-        match delegation(&child, &keys, &response, &mut work) {
-            Ok((Delegation::Signed(_) | Delegation::Unsigned(_), _)) => Ok(()),
-            Ok(_) | Err(_) => Err(ResolverFault::StripsDelegations),
+        // What stands next to nobody in the zone does exist, and most of it is signed.
+        let mut neighbour = next_below(&response, &keys);
+        for _ in 0..MOST_NEIGHBOURS {
+            let Some(child) = neighbour else { break };
+            let response = ask(child.clone(), Rtype::DS).await?;
+            match delegation(&child, &keys, &response, &mut work) {
+                Ok((Delegation::Unsigned(Insecure::UnsignedDelegation { .. }) | Delegation::SameZone, _)) => {
+                    neighbour = next_below(&response, &keys);
+                }
+                Ok(_) => break,
+                Err(_) => return Err(ResolverFault::StripsDelegations),
+            }
         }
+        Ok(())
     }
 }
 
@@ -111,13 +124,12 @@ fn key_fault(bogus: Bogus) -> ResolverFault {
     }
 }
 
-/// A signed zone just below, as the proof of absence happens to name one: an NSEC record with NS and DS bits.
-fn signed_child(response: &Message, keys: &ZoneKeys) -> Option<Name> {
-    response.authority.iter().find_map(|set| {
-        let child = set.rtype == Rtype::NSEC && set.owner.parent().as_ref() == Some(&keys.zone);
-        let types = mailstead_dnssec::nsec_types(set.data.first()?)?;
-        (child && types.contains(&Rtype::NS) && types.contains(&Rtype::DS)).then(|| set.owner.clone())
-    })
+/// The next name just below the zone, as NSEC records of a proof name it.
+fn next_below(response: &Message, keys: &ZoneKeys) -> Option<Name> {
+    let nexts = response.authority.iter().filter(|set| set.rtype == Rtype::NSEC);
+    nexts
+        .filter_map(|set| Some(Name::from_wire(set.data.first()?)?.0))
+        .find(|next| next.parent().as_ref() == Some(&keys.zone))
 }
 
 /// All of them at once, in their order.

@@ -108,8 +108,8 @@ pub(super) struct Inquiry<'a> {
     /// Servers whose addresses are not known yet.
     names: VecDeque<Name>,
     flights: Vec<BoxFuture<'a, Landed>>,
-    /// Who is being asked, since when.
-    in_flight: Vec<(usize, Instant)>,
+    /// Who is being asked, since when; not known for those that wait for a place first.
+    in_flight: Vec<(usize, Option<Instant>)>,
     lookup: Option<BoxFuture<'a, LookedUp>>,
     /// When to ask somebody else too.
     ask_others: Option<Instant>,
@@ -318,7 +318,7 @@ impl<'a> Inquiry<'a> {
         let waits = servers.waits(server);
         let (now, patience) = (Instant::now(), waits.ask_others * (1 << round.min(3)));
         self.ask_others = Some(now + patience);
-        self.in_flight.push((index, now));
+        self.in_flight.push((index, place.is_some().then_some(now)));
         let (recursor, question, deadline) = (self.recursor, self.question, self.errand.deadline);
         self.flights.push(Box::pin(async move {
             let place = match place {
@@ -423,7 +423,7 @@ impl<'a> Inquiry<'a> {
     /// Whoever was asked and not waited for has been slow.
     fn abandon_others(&self) {
         for (index, since) in &self.in_flight {
-            if let Some(candidate) = self.candidates.get(*index) {
+            if let (Some(candidate), Some(since)) = (self.candidates.get(*index), since) {
                 self.recursor.servers.abandoned(candidate.server, since.elapsed());
             }
         }
@@ -433,7 +433,8 @@ impl<'a> Inquiry<'a> {
         for (index, since) in std::mem::take(&mut self.in_flight) {
             if let Some(candidate) = self.candidates.get(index) {
                 self.failure.server(candidate.server.ip(), Outcome::TimedOut);
-                if since.elapsed() >= self.recursor.servers.waits(candidate.server).ask_others {
+                let late = self.recursor.servers.waits(candidate.server).ask_others;
+                if let Some(since) = since.filter(|since| since.elapsed() >= late) {
                     self.recursor.servers.silent(candidate.server, since);
                 }
             }

@@ -42,6 +42,26 @@ async fn servers_that_need_each_other_are_found_out_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn servers_behind_servers_are_bounded_in_depth() {
+    // z0 is served from z1, which is served from z2, and so on; only the last one has an address.
+    let chain = |length: usize| {
+        let links = (0..length).map(|number| format!("z{number}.example NS ns.z{}.example", number + 1));
+        let end = format!("z{length}.example NS ns.z{length}.example\nns.z{length}.example A {EVIL}");
+        let mut world = World::new(&links.chain([end]).collect::<Vec<_>>().join("\n"));
+        for number in 0..=length {
+            let zone = format!("z{number}.example");
+            world = world.zone(&[EVIL], &zone, &format!("ns.{zone} A {EVIL}\nwww.{zone} A 198.51.100.1"));
+        }
+        world
+    };
+    let (_world, recursor) = recursor(chain(5));
+    fetch(&recursor, "www.z0.example A", 0).await.unwrap();
+    let (_world, recursor) = self::recursor(chain(6));
+    let error = fetch(&recursor, "www.z0.example A", 0).await.unwrap_err();
+    assert_eq!(error.kind, LookupErrorKind::WorkLimit, "{}", error.detail);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_circle_with_a_way_out_is_no_obstacle() {
     let (_world, recursor) = recursor(
         World::new(
