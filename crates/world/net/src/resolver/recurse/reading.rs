@@ -173,11 +173,13 @@ fn follow(answer: &[RrSet], zone: &Name, question: &Question) -> Chain {
     let mut owner = question.name.clone();
     for _ in 0..MOST_ALIASES {
         let place = |is_it: &dyn Fn(&RrSet) -> bool| answer.iter().position(|set| !set.data.is_empty() && is_it(set));
+        let dname = place(&|set| is_dname_above(set, zone, &owner));
         if let Some(found) = place(&|set| set.owner == owner && set.rtype == question.rtype) {
             chain.kept.push(found);
+            // The DNAME that a CNAME is made of is its proof.
+            chain.kept.extend(dname.filter(|_| question.rtype == Rtype::CNAME));
             return chain;
         }
-        let dname = place(&|set| is_dname_above(set, zone, &owner));
         let cname = place(&|set| set.owner == owner && set.rtype == Rtype::CNAME);
         let before = chain.kept.len();
         for place in dname.into_iter().chain(cname) {
