@@ -44,6 +44,7 @@ pub(crate) const SUITES: &[(&str, &[Tool])] = &[
     ("python", &[tool("python3", "python3")]),
     ("dns", DNS_LAB),
     ("dns_trouble", DNS_LAB),
+    ("dns_tampering", DNS_LAB),
 ];
 
 /// What is no single program, asked of its interpreter: Perl modules for swaks' TLS and mechanisms, Python's `venv`.
