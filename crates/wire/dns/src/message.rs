@@ -337,7 +337,7 @@ impl Sets {
 const OPTION_EDE: u16 = 15;
 /// More of them in one message is noise.
 const MOST_EXTENDED_ERRORS: usize = 8;
-/// Longer texts are cut.
+/// Longer texts are cut; in octets, replacements of what is no UTF-8 included.
 const MOST_TEXT: usize = 512;
 
 fn extended_errors(options: &[u8]) -> Vec<ExtendedError> {
@@ -347,9 +347,10 @@ fn extended_errors(options: &[u8]) -> Vec<ExtendedError> {
         let (Ok(code), Ok(length)) = (reader.u16(), reader.u16()) else { break };
         let Ok(data) = reader.take(length.into()) else { break };
         if let (OPTION_EDE, Some((info, text))) = (code, data.split_first_chunk()) {
-            let text = text.get(..MOST_TEXT).unwrap_or(text);
+            let text = String::from_utf8_lossy(text.get(..MOST_TEXT).unwrap_or(text));
+            let text = text.get(..text.floor_char_boundary(MOST_TEXT)).unwrap_or_default();
             // Some servers end it with NUL, which RFC 8914 §2 tells them not to.
-            let text = String::from_utf8_lossy(text).trim_end_matches('\0').to_owned();
+            let text = text.trim_end_matches('\0').to_owned();
             errors.push(ExtendedError { code: u16::from_be_bytes(*info), text });
         }
     }

@@ -38,6 +38,24 @@ fn a_compressed_response_becomes_canonical_sets() {
 }
 
 #[test]
+fn long_texts_of_extended_errors_are_cut_once() {
+    // Replaced, what is no UTF-8 takes three times as much.
+    for (octets, expected) in [(vec![0xff; 200], "\u{fffd}".repeat(170)), (b"a\0".repeat(300), "a\0".repeat(255) + "a")]
+    {
+        let length = octets.len() as u16;
+        let mut records = b"\x00\x00\x29\x04\xd0\x00\x00\x80\x00".to_vec();
+        records.extend((length + 6).to_be_bytes());
+        records.extend(b"\x00\x0f");
+        records.extend((length + 2).to_be_bytes());
+        records.extend(b"\x00\x09");
+        records.extend(octets);
+        let message = Message::parse(&response([0, 0, 1], &records)).unwrap();
+        assert_eq!(message.extended_errors(), [ExtendedError { code: 9, text: expected }]);
+        assert_eq!(Message::parse(&message.to_octets().unwrap()), Ok(message));
+    }
+}
+
+#[test]
 fn compression_must_lead_back() {
     // To itself, forwards, in a circle of two, and into the record's own data.
     for records in [
