@@ -3,7 +3,7 @@
 //!
 //! Always there: [`ManualClock`], [`PausedClock`], [`SeededRandom`]. Feature `net`: certificates, a dialer
 //! that stays in memory, scripted SMTP peers, zones for the resolver. Feature `store`: a store in a
-//! directory that disappears with the test.
+//! directory that disappears with the test. Feature `dnssec`: a signed world of zones, and attackers on it.
 
 #![warn(missing_docs)]
 
@@ -17,6 +17,8 @@ pub use random::SeededRandom;
 mod net;
 #[cfg(feature = "net")]
 mod peer;
+#[cfg(feature = "dnssec")]
+mod signed;
 #[cfg(feature = "store")]
 mod store;
 #[cfg(feature = "net")]
@@ -26,6 +28,11 @@ mod zones;
 pub use net::{CLIENT, Certificates, MemoryDialer, SERVER, duplex, duplex_from};
 #[cfg(feature = "net")]
 pub use peer::ScriptedPeer;
+#[cfg(feature = "dnssec")]
+pub use signed::{
+    Adversary, AliasTruth, Denial, End, Flaw, KeyLayout, Security, SignedWorld, SignedWorldBuilder, Tamper, Truth,
+    Vouching, Window, ZonePlan,
+};
 #[cfg(feature = "store")]
 pub use store::TempStore;
 #[cfg(feature = "net")]
