@@ -62,7 +62,9 @@ impl Engines {
         let World { config, directory, tls, store, clock, supervisor, shutdown } = world;
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let mut registry = metrics::registry(supervisor.clone());
-        let dns = dns::resolver(&config.dns, Some(&config.data_directory), supervisor.clone())?;
+        // A sandbox asks nobody for the root's keys of its own accord.
+        let home = if config.sandbox.is_none() { Some(config.data_directory.as_path()) } else { None };
+        let dns = dns::resolver(&config.dns, home, supervisor.clone())?;
         registry.register_collector(Box::new(metrics::Dns(dns.clone())));
         let upkeep = (dns.clone(), shutdown.clone());
         supervisor.spawn("dns", async move { upkeep.1.or_begun(upkeep.0.maintain()).await.unwrap_or_default() });

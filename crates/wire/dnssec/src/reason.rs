@@ -253,6 +253,9 @@ impl fmt::Display for Bogus {
                 }
             },
             Bogus::KeysMissing { zone } => write!(f, "{zone} should be signed, but gives no keys"),
+            Bogus::NoTrustedKey { zone } if zone.is_root() => {
+                f.write_str("the root has none of the keys that are trust anchors")
+            }
             Bogus::NoTrustedKey { zone } => write!(f, "{zone} has none of the keys that its parent vouches for"),
             Bogus::AnchorsWithdrawn { zone } => {
                 write!(f, "all trust anchors of {zone} have been revoked; bring new ones")

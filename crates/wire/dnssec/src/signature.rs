@@ -62,6 +62,9 @@ fn verify_one(
     if !is_supported_algorithm(signature.algorithm) {
         return Ok(Err(SignatureFault::Unsupported));
     }
+    if signature.type_covered != set.rtype {
+        return Ok(Err(SignatureFault::Mismatch));
+    }
     // RFC 4035 §5.3.1: the owner lies within the zone and has no fewer labels than were signed.
     let labels = set.owner.label_count();
     let signed_labels = usize::from(signature.labels);
@@ -99,7 +102,8 @@ fn verify_one(
 
 /// Whether this key has made this signature over the keys of its own zone, and it is within its time.
 pub(crate) fn is_own(set: &RrSet, signature: &Rrsig, key: &Dnskey, work: &mut Work<'_>) -> Result<bool, Stop> {
-    let is_own = signature.signer == set.owner
+    let is_own = signature.type_covered == set.rtype
+        && signature.signer == set.owner
         && signature.algorithm == key.algorithm
         && signature.key_tag == key.key_tag()
         && usize::from(signature.labels) == set.owner.label_count()

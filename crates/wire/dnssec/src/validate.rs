@@ -33,6 +33,13 @@ pub enum Scope {
 pub trait Zones {
     /// The trust, or why there can be none. `None` where that has to be found out first.
     fn trust(&self, scope: &Scope) -> Option<Result<Trust, Bogus>>;
+
+    /// The zone of the closest trust anchor at or above a name. To be told by those who have more than one: zones above
+    /// it could otherwise make the name insecure by leaving open what there is (RFC 5155 §9.2).
+    fn anchor(&self, name: &Name) -> Option<Name> {
+        let _ = name;
+        None
+    }
 }
 
 /// Why validation does not go on.
@@ -172,6 +179,10 @@ impl<'a> Validation<'a, '_> {
             return Err(self.wrong_alias());
         }
         let (proof, ttl) = self.prove_set(set)?;
+        // What is above a zone with a trust anchor of its own cannot make it insecure.
+        if matches!(proof, Proof::Insecure(_)) && matches!(self.home(self.name, self.rtype)?, Trust::Secure(_)) {
+            return Err(self.wrong_alias());
+        }
         Ok(Step { content: Content::Alias { to, kind: HopKind::Dname }, proof, ttl })
     }
 
@@ -191,9 +202,20 @@ impl<'a> Validation<'a, '_> {
         self.trust(scope)?.map_err(Stop::Bogus)
     }
 
+    /// Whether the name's chain of trust begins below this zone, which then cannot make the name insecure.
+    fn is_anchored_below(&self, zone: &Name) -> bool {
+        // DS records belong to the zone above.
+        let within = if self.rtype == Rtype::DS { self.name.parent() } else { None };
+        let anchor = self.zones.anchor(within.as_ref().unwrap_or(self.name));
+        anchor.is_some_and(|anchor| anchor.is_below(zone))
+    }
+
     fn prove_set(&mut self, set: &RrSet) -> Result<(Proof, u32), Stop> {
+        // What there is instead of DS records is the parent's as well: a name with an alias is nobody's apex.
+        let instead = self.rtype == Rtype::DS && set.owner == *self.name;
+        let rtype = if instead { Rtype::DS } else { set.rtype };
         let mut fault = None;
-        for signer in signers_above(&set.owner, set.rtype, set.signatures.iter()) {
+        for signer in signers_above(&set.owner, rtype, set.signatures.iter()) {
             let keys = match self.trust(Scope::Apex(signer.clone()))? {
                 Ok(Trust::Secure(keys)) => keys,
                 // What the name's own zone is worth is decided below.
@@ -208,7 +230,7 @@ impl<'a> Validation<'a, '_> {
                 other => return other,
             }
         }
-        match self.home(&set.owner, set.rtype)? {
+        match self.home(&set.owner, rtype)? {
             Trust::Insecure(insecure) => Ok((Proof::Insecure(insecure), set.ttl)),
             Trust::Secure(_) => Err(Stop::Bogus(fault.unwrap_or_else(|| Bogus::Signature {
                 name: set.owner.clone(),
@@ -226,6 +248,10 @@ impl<'a> Validation<'a, '_> {
             let (open, proof_ttl) = denial::of_closer_name(&set.owner, set.rtype, base, keys, authority, self.work)?;
             ttl = ttl.min(proof_ttl);
             if let Some(insecure) = open {
+                if self.is_anchored_below(&keys.zone) {
+                    let name = self.name.clone();
+                    return Err(Stop::Bogus(Bogus::WildcardProofMissing { name, rtype: self.rtype }));
+                }
                 return Ok((Proof::Insecure(insecure), ttl));
             }
         }
@@ -253,12 +279,17 @@ impl<'a> Validation<'a, '_> {
                 }
             };
             match denial::of(self.name, self.rtype, &keys, &self.response.authority, self.work) {
+                Ok((Denial::Unproved(_), _)) if self.is_anchored_below(&keys.zone) => {
+                    fault = Some(Bogus::ProofWrong { name: self.name.clone(), rtype: self.rtype });
+                }
                 Ok((denial, proof_ttl)) => {
                     let ttl = soa.unwrap_or(proof_ttl).min(proof_ttl);
                     let secure = Proof::Secure { zone: keys.zone.clone(), signed: None };
                     let (existence, proof) = match denial {
                         Denial::NoData { .. } => (Existence::NoData, secure),
                         Denial::NxDomain => (Existence::NxDomain, secure),
+                        // As likely a referral to where the alias leads.
+                        Denial::Unproved(_) if place == Place::Later && soa.is_none() => return Err(Stop::Unanswered),
                         Denial::Unproved(insecure) => (existence, Proof::Insecure(insecure)),
                     };
                     return Ok(Step { content: Content::Absent(existence), proof, ttl });
@@ -268,6 +299,8 @@ impl<'a> Validation<'a, '_> {
             }
         }
         match self.home(self.name, self.rtype)? {
+            // What proofs there are may be those of the alias, or of the referral to where it leads.
+            Trust::Insecure(_) if place == Place::Later && soa.is_none() => Err(Stop::Unanswered),
             Trust::Insecure(insecure) => Ok(Step {
                 content: Content::Absent(existence),
                 proof: Proof::Insecure(insecure),

@@ -248,11 +248,11 @@ pub fn delegation(
     let alias = find(Rtype::CNAME).filter(|set| !set.signatures.is_empty());
     if let Some(set) = alias.or_else(|| response.answer.iter().find(dname)) {
         let signed = signature::verify(set, parent, work)?;
-        let ttl = match &signed.wildcard_base {
-            Some(base) => denial::of_closer_name(&set.owner, set.rtype, base, parent, &response.authority, work)?.1,
-            None => signed.ttl,
+        let (open, ttl) = match &signed.wildcard_base {
+            Some(base) => denial::of_closer_name(&set.owner, set.rtype, base, parent, &response.authority, work)?,
+            None => (None, signed.ttl),
         };
-        return Ok((Delegation::SameZone, ttl.min(signed.ttl)));
+        return Ok((open.map_or(Delegation::SameZone, Delegation::Unsigned), ttl.min(signed.ttl)));
     }
     let (denial, ttl) = denial::of(name, Rtype::DS, parent, &response.authority, work)?;
     let delegation = match denial {

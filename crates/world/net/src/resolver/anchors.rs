@@ -120,7 +120,7 @@ impl AnchorStore {
     }
 
     /// Anchors that follow their zones, from what is configured and what this file has about it.
-    fn following(
+    pub(super) fn following(
         file: PathBuf,
         configured: Anchors,
         crypto: Arc<dyn Crypto>,

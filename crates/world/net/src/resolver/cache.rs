@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mailstead_dns::{Existence, LookupError, Name, Rtype};
+use mailstead_dns::{Existence, ExtendedError, LookupError, Name, Rtype};
 use mailstead_dnssec::Content;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache as QuickCache;
@@ -52,17 +52,25 @@ impl Weighter<Key, Kept> for Octets {
     fn weight(&self, key: &Key, kept: &Kept) -> u64 {
         let name = |name: &Name| name.as_wire().len() as u64 + 16;
         let content = match &kept.entry {
-            Entry::Link(link) => match &link.content {
-                // A name in an entry shares its octets with the key.
-                Content::Records(set) => set.data.iter().map(|data| data.len() as u64 + 32).sum(),
-                Content::Alias { to, .. } => name(to),
-                Content::Absent(_) => 0,
-            },
-            Entry::Failure(error) => error.detail.len() as u64 + 200,
+            Entry::Link(link) => {
+                let content = match &link.content {
+                    // A name in an entry shares its octets with the key.
+                    Content::Records(set) => set.data.iter().map(|data| data.len() as u64 + 32).sum(),
+                    Content::Alias { to, .. } => name(to),
+                    Content::Absent(_) => 0,
+                };
+                content + octets_of(&link.remarks)
+            }
+            Entry::Failure(error) => error.detail.len() as u64 + 200 + octets_of(&error.extended_errors),
             Entry::Cut(cut) => cut.octets(),
         };
         name(&key.0) + content + ENTRY
     }
+}
+
+/// Roughly the memory that remarks take: several hundred octets each, where a server likes.
+pub(super) fn octets_of(remarks: &[ExtendedError]) -> u64 {
+    remarks.iter().map(|remark| remark.text.len() as u64 + 40).sum()
 }
 
 /// What a look-up in the cache gives.
@@ -113,16 +121,22 @@ impl Cache {
         None
     }
 
-    /// What is known about this name and type.
+    /// What is known about this name and type; counted.
     pub(super) fn link(&self, name: &Name, rtype: Rtype, now: Instant) -> Option<Found> {
+        let found = self.peek(name, rtype, now);
+        let count = if found.is_some() { &self.hits } else { &self.misses };
+        count.fetch_add(1, Ordering::Relaxed);
+        found
+    }
+
+    /// The same, not counted.
+    pub(super) fn peek(&self, name: &Name, rtype: Rtype, now: Instant) -> Option<Found> {
         let found = Cache::get(&self.answers, &Key(name.clone(), Some(rtype)), now).or_else(|| {
             let kept = Cache::get(&self.answers, &Key(name.clone(), None), now)?;
             // An alias has no alias: it is its own CNAME record that is asked for.
             let is_alias = matches!(&kept.entry, Entry::Link(link) if matches!(link.content, Content::Alias { .. }));
             (!is_alias || rtype != Rtype::CNAME).then_some(kept)
         });
-        let count = if found.is_some() { &self.hits } else { &self.misses };
-        count.fetch_add(1, Ordering::Relaxed);
         let kept = found?;
         match kept.entry {
             Entry::Link(link) => Some(Found::Link(link, kept.until - now)),

@@ -14,7 +14,7 @@ use mailstead_dnssec::{
 use mailstead_runtime::Deadline;
 use tokio::time::Instant;
 
-use super::cache::{BOGUS, FAILURE};
+use super::cache::{BOGUS, FAILURE, octets_of};
 use super::core::Core;
 use super::flight::NoOutcome;
 use super::route::Route;
@@ -49,7 +49,7 @@ impl Cut {
         match self {
             // A key of an elliptic curve and one of RSA.
             Cut::Zone(keys) => 300 + keys.tags().count() as u64 * 200,
-            Cut::Unknown(error) => error.detail.len() as u64,
+            Cut::Unknown(error) => error.detail.len() as u64 + octets_of(&error.extended_errors),
             Cut::Unsigned(_) | Cut::SameZone | Cut::NoName | Cut::Bogus(_) => 0,
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mailstead_dns::{
@@ -22,6 +23,7 @@ use super::flight::{Flight, NoOutcome};
 use super::link::{Evidence, Link};
 use super::route::{Active, Route, Router};
 use super::statistics::Counters;
+use super::turns::Turns;
 use super::upstream::FetchError;
 
 /// Longest chain of aliases that is followed.
@@ -37,6 +39,7 @@ pub(super) struct Core {
     pub(super) cache: Cache,
     pub(super) cuts: Flight<Name, Cut>,
     pub(super) lookups: Flight<(Domain, RecordType), Outcome>,
+    pub(super) turns: Turns,
     pub(super) crypto: Arc<dyn Crypto>,
     pub(super) exchange: Arc<Exchange>,
     pub(super) clock: Arc<dyn Clock>,
@@ -86,25 +89,30 @@ impl Core {
         let now = Instant::now();
         let mut reading = Reading::new(name, record_type);
         loop {
-            match self.cache.link(&reading.current, reading.rtype, now)? {
-                Found::Failure(error) => return Some(Err(reading.again(&error))),
-                Found::Link(link, ttl) => {
-                    if let Some(outcome) = reading.pass(link, ttl) {
-                        return Some(outcome);
-                    }
-                }
+            let outcome = match self.cache.peek(&reading.current, reading.rtype, now)? {
+                Found::Failure(error) => Some(Err(reading.again(&error))),
+                Found::Link(link, ttl) => reading.pass(link, ttl),
+            };
+            if outcome.is_some() {
+                // Otherwise each step counts where it is found out.
+                self.cache.hits.fetch_add(reading.passed.len().max(1) as u64, Ordering::Relaxed);
+                return outcome;
             }
         }
     }
 
     async fn look_up(self: &Arc<Self>, name: &Domain, record_type: RecordType) -> Outcome {
         let deadline = Deadline::after(self.patience);
-        let route = self.route(deadline).await.map_err(|cause| cause.for_lookup(name, record_type))?;
+        let Ok(_turn) = deadline.bound(self.turns.take(name)).await else {
+            let detail = "look-ups of other names of the domain take too long";
+            return Err(LookupError::new(LookupErrorKind::Timeout, name, record_type).with_detail(detail));
+        };
+        let route = self.route().await.map_err(|cause| cause.for_lookup(name, record_type))?;
         let outcome = self.look_up_by(&route, name, record_type, deadline).await;
         // Proofs that do not come may mean that the network has changed, and with it the resolver.
         if let Err(error) = &outcome
             && error.kind == LookupErrorKind::Bogus
-            && let Some(route) = self.reconsider(&route, error, deadline).await
+            && let Some(route) = self.reconsider(&route, error).await
         {
             return self.look_up_by(&route, name, record_type, deadline).await;
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use mailstead_dns::{LookupErrorKind, Message, QueryFlags, Question, Rcode};
 use mailstead_runtime::{BoxFuture, Deadline};
 
-use super::exchange::{Asking, Exchange, ExchangeError, NameCase, Transport};
+use super::exchange::{AskServer, Asking, ExchangeError, NameCase, Transport};
 use super::upstream::{FetchError, Reach, Upstream};
 
 /// How long the first question may take before the next server is asked. It goes on doubling, so that what a server is
@@ -18,7 +18,7 @@ const FIRST_PATIENCE: Duration = Duration::from_millis(1500);
 /// Servers that resolve for others.
 #[derive(Debug)]
 pub(super) struct Forwarder {
-    exchange: Arc<Exchange>,
+    asker: Arc<dyn AskServer>,
     servers: Vec<SocketAddr>,
     attempts: u32,
     longest: Duration,
@@ -30,12 +30,12 @@ pub(super) struct Forwarder {
 impl Forwarder {
     /// A forwarder that asks with these flags, and each server as patiently.
     pub(super) fn new(
-        exchange: Arc<Exchange>,
+        asker: Arc<dyn AskServer>,
         servers: Vec<SocketAddr>,
         (attempts, longest): (u32, Duration),
         flags: QueryFlags,
     ) -> Forwarder {
-        Forwarder { exchange, servers, attempts, longest, flags, preferred: AtomicUsize::new(0) }
+        Forwarder { asker, servers, attempts, longest, flags, preferred: AtomicUsize::new(0) }
     }
 
     async fn ask_all(&self, question: &Question, attempt: u32, deadline: Deadline) -> Result<Arc<Message>, FetchError> {
@@ -45,6 +45,7 @@ impl Forwarder {
         let asking = Asking { flags: self.flags, case: NameCase::Mixed, transport };
         let mut failures = Vec::new();
         let mut refusal = None;
+        let mut errors = Vec::new();
         let mut patience = FIRST_PATIENCE.min(self.longest);
         for turn in 0..count * self.attempts as usize {
             let place = (first + turn) % count.max(1);
@@ -52,7 +53,7 @@ impl Forwarder {
             if deadline.is_past() {
                 break;
             }
-            match self.exchange.ask(*server, question, asking, deadline.earlier(Deadline::after(patience))).await {
+            match self.asker.ask(*server, question, asking, deadline.earlier(Deadline::after(patience))).await {
                 Ok(message) if matches!(message.rcode, Rcode::NOERROR | Rcode::NXDOMAIN | Rcode::YXDOMAIN) => {
                     if attempt == 0 {
                         self.preferred.store(place, Ordering::Relaxed);
@@ -72,6 +73,7 @@ impl Forwarder {
                     if error == ExchangeError::Timeout {
                         patience = (patience * 2).min(self.longest);
                     }
+                    errors.push(error);
                 }
             }
         }
@@ -82,8 +84,20 @@ impl Forwarder {
                 extended_errors: message.extended_errors().to_vec(),
                 ..FetchError::new(failure_kind(message.rcode), detail)
             },
-            None => FetchError { reach: Some(Reach::Resolver), ..FetchError::new(LookupErrorKind::Timeout, detail) },
+            None => FetchError { reach: Some(Reach::Resolver), ..FetchError::new(kind_of(&errors), detail) },
         })
+    }
+}
+
+/// What it means that nobody answered. That somebody is there tells most, and silence more than that there is no way.
+fn kind_of(errors: &[ExchangeError]) -> LookupErrorKind {
+    let any = |is_it: fn(&ExchangeError) -> bool| errors.iter().any(is_it);
+    if any(|error| matches!(error, ExchangeError::Malformed(_))) {
+        LookupErrorKind::Malformed
+    } else if !errors.is_empty() && !any(|error| matches!(error, ExchangeError::Timeout | ExchangeError::NoSocket)) {
+        LookupErrorKind::Network
+    } else {
+        LookupErrorKind::Timeout
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether a resolver lets DNSSEC through: found out by questions that must have signed answers.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use mailstead_dns::{Message, Name, Question, Rtype};
@@ -15,7 +15,7 @@ use super::resolv_conf::ResolvConf;
 use super::route::Active;
 use super::upstream::Upstream;
 
-/// Longest wait for a resolver while it is being tried.
+/// Longest wait for a resolver, and for the root, while it is being tried. Both together take less than a look-up may.
 const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Neighbours of a name that are tried to find a signed one.
@@ -50,29 +50,65 @@ impl fmt::Display for ResolverFault {
             ResolverFault::StripsSignatures => f.write_str("strips DNSSEC from its answers (no signatures)"),
             ResolverFault::StripsProofs => f.write_str("strips DNSSEC from its answers (no proofs of absence)"),
             ResolverFault::StripsDelegations => f.write_str("strips DNSSEC from its answers (no DS records)"),
-            ResolverFault::WrongTime(bogus) => write!(f, "gives keys that are not valid now ({bogus})"),
+            ResolverFault::WrongTime(bogus) => write!(f, "gives signatures that are not valid now ({bogus})"),
             ResolverFault::WrongKeys(bogus) => write!(f, "gives keys that are not trusted ({bogus})"),
+        }
+    }
+}
+
+impl ResolverFault {
+    /// Whether the time is what is wrong.
+    pub(super) fn is_of_time(&self) -> bool {
+        matches!(self, ResolverFault::WrongTime(_))
+    }
+
+    /// The same without the address of the resolver, which is told anyway.
+    fn of(self, resolver: IpAddr) -> ResolverFault {
+        let shorten = |detail: String| detail.replace(&format!("{resolver} "), "");
+        match self {
+            ResolverFault::Silent(detail) => ResolverFault::Silent(shorten(detail)),
+            ResolverFault::Fails(detail) => ResolverFault::Fails(shorten(detail)),
+            other => other,
+        }
+    }
+}
+
+/// What is wrong with the root servers, in words that follow their name.
+#[derive(Debug)]
+pub(super) struct OfRoot<'a>(pub(super) &'a ResolverFault);
+
+impl fmt::Display for OfRoot<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ResolverFault::Silent(detail) => write!(f, "do not answer ({detail})"),
+            ResolverFault::Fails(detail) => write!(f, "fail when asked for DNSSEC ({detail})"),
+            ResolverFault::StripsSignatures => {
+                f.write_str("seem to send no signatures; somebody on the way strips them")
+            }
+            ResolverFault::StripsProofs => f.write_str("seem to prove no absence; somebody on the way strips proofs"),
+            ResolverFault::StripsDelegations => {
+                f.write_str("seem to have no DS records; somebody on the way strips them")
+            }
+            ResolverFault::WrongTime(bogus) => write!(f, "give signatures that are not valid now ({bogus})"),
+            ResolverFault::WrongKeys(bogus) => write!(f, "give keys that are not trusted ({bogus})"),
         }
     }
 }
 
 impl Core {
     /// Tries each of the resolvers.
-    pub(super) async fn probe_all(
-        &self,
-        conf: &ResolvConf,
-        deadline: Deadline,
-    ) -> Vec<(SocketAddr, Option<ResolverFault>)> {
+    pub(super) async fn probe_all(&self, conf: &ResolvConf) -> Vec<(SocketAddr, Option<ResolverFault>)> {
         let probes = conf.nameservers.iter().map(|server| async move {
             let route = self.router.forward(conf, vec![*server], Active::Validate);
-            (*server, self.probe(&*route.upstream, deadline).await.err())
+            let fault = self.probe(&*route.upstream).await.err();
+            (*server, fault.map(|fault| fault.of(server.ip())))
         });
         join_all(probes).await
     }
 
     /// Tries one way: keys of a trust anchor, a proof of absence, and a delegation.
-    pub(super) async fn probe(&self, upstream: &dyn Upstream, deadline: Deadline) -> Result<(), ResolverFault> {
-        let deadline = deadline.earlier(Deadline::after(PATIENCE));
+    pub(super) async fn probe(&self, upstream: &dyn Upstream) -> Result<(), ResolverFault> {
+        let deadline = Deadline::after(PATIENCE);
         let anchors = self.anchors.current();
         let Some(anchor) = anchors.iter().next() else { return Ok(()) };
         let mut budget = Budget::default();
@@ -93,8 +129,8 @@ impl Core {
         let label = self.random.word(12);
         let Some(nobody) = anchor.zone.prepend(label.as_bytes()) else { return Ok(()) };
         let response = ask(nobody.clone(), Rtype::DS).await?;
-        if delegation(&nobody, &keys, &response, &mut work).is_err() {
-            return Err(ResolverFault::StripsProofs);
+        if let Err(stop) = delegation(&nobody, &keys, &response, &mut work) {
+            return Err(time_or(stop, ResolverFault::StripsProofs));
         }
 
         // What stands next to nobody in the zone does exist, and most of it is signed.
@@ -107,7 +143,7 @@ impl Core {
                     neighbour = next_below(&response, &keys);
                 }
                 Ok(_) => break,
-                Err(_) => return Err(ResolverFault::StripsDelegations),
+                Err(stop) => return Err(time_or(stop, ResolverFault::StripsDelegations)),
             }
         }
         Ok(())
@@ -115,13 +151,28 @@ impl Core {
 }
 
 fn key_fault(bogus: Bogus) -> ResolverFault {
-    match &bogus {
-        Bogus::Signature { fault: SignatureFault::Expired { .. } | SignatureFault::NotYetValid { .. }, .. } => {
-            ResolverFault::WrongTime(bogus)
-        }
-        bogus if bogus.is_something_missing() => ResolverFault::StripsSignatures,
-        _ => ResolverFault::WrongKeys(bogus),
+    if is_of_time(&bogus) {
+        ResolverFault::WrongTime(bogus)
+    } else if bogus.is_something_missing() {
+        ResolverFault::StripsSignatures
+    } else {
+        ResolverFault::WrongKeys(bogus)
     }
+}
+
+/// What is wrong when a proof does not hold: the time, where it is that. Zones sign their keys for longer than the rest,
+/// so that a clock may be right for the keys and wrong for everything else.
+fn time_or(stop: Stop, other: ResolverFault) -> ResolverFault {
+    match stop {
+        Stop::Bogus(bogus) if is_of_time(&bogus) => ResolverFault::WrongTime(bogus),
+        _ => other,
+    }
+}
+
+fn is_of_time(bogus: &Bogus) -> bool {
+    let fault =
+        |fault: &SignatureFault| matches!(fault, SignatureFault::Expired { .. } | SignatureFault::NotYetValid { .. });
+    matches!(bogus, Bogus::Signature { fault: found, .. } if fault(found))
 }
 
 /// The next name just below the zone, as NSEC records of a proof name it.

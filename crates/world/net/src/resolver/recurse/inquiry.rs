@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use mailstead_dns::{Message, Name, QueryFlags, Question};
 use mailstead_runtime::{BoxFuture, Deadline};
@@ -32,6 +33,9 @@ const ROUNDS_OF_FEW: u32 = 3;
 const ROUNDS_OF_MANY: u32 = 2;
 /// Servers tried that are known to be of no use now: one may have recovered.
 const MOST_PROBES: u32 = 2;
+/// Another server that has not been asked yet is asked after this at the latest, however long this one may take:
+/// where many are out of reach, one must be found soon that is not.
+const LONGEST_HEDGE: Duration = Duration::from_millis(500);
 /// Addresses considered.
 const MOST_CANDIDATES: usize = 40;
 
@@ -316,7 +320,10 @@ impl<'a> Inquiry<'a> {
             transport: if candidate.had_its_say { Transport::TcpOnly } else { Transport::UdpFirst },
         };
         let waits = servers.waits(server);
-        let (now, patience) = (Instant::now(), waits.ask_others * (1 << round.min(3)));
+        let (now, mut patience) = (Instant::now(), waits.ask_others * (1 << round.min(3)));
+        if self.candidates.iter().any(|other| other.asked == 0 && other.is_fit()) {
+            patience = patience.min(LONGEST_HEDGE);
+        }
         self.ask_others = Some(now + patience);
         self.in_flight.push((index, place.is_some().then_some(now)));
         let (recursor, question, deadline) = (self.recursor, self.question, self.errand.deadline);

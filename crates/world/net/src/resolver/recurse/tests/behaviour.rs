@@ -118,7 +118,7 @@ async fn when_nobody_helps_it_is_told_who_did_what() {
         world.asked().into_iter().filter(|asked| asked.question.name == name("www.example.org")).collect();
     let of = |server| asked.iter().filter(move |asked| asked.server == ip(server));
     assert_eq!((of(TWO).count(), of(ONE).count()), (1, 3));
-    assert_eq!(of(ONE).last().unwrap().asking.case, NameCase::AsIs);
+    assert_eq!(of(ONE).next_back().unwrap().asking.case, NameCase::AsIs);
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,6 +162,52 @@ async fn a_slow_server_is_listened_to_while_another_is_asked() {
     let started = Instant::now();
     fetch(&recursor, "example.org MX", 0).await.unwrap();
     assert!(started.elapsed() <= Duration::from_millis(1400));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_was_outrun_loses_its_place() {
+    let (world, recursor) = recursor(world().slow(ONE, 900).slow(TWO, 10));
+    let mut tries = 0;
+    while !world.log().contains(&format!("{ONE} www.example.org. A")) {
+        fetch(&recursor, "www.example.org A", 0).await.unwrap();
+        tries += 1;
+        assert!(tries < 50, "an unknown server is tried now and then");
+    }
+    for _ in 0..20 {
+        fetch(&recursor, "example.org MX", 0).await.unwrap();
+    }
+    assert_eq!(servers(&world, "example.org. MX"), vec![TWO; 20]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_waits_do_not_keep_others_from_being_asked() {
+    let (world, recursor) = recursor(world().slow(ONE, 900).slow(TWO, 900));
+    fetch(&recursor, "www.example.org A", 0).await.unwrap();
+    // Both are known to be slow now, the one that was asked second to be the faster one of them. It dies.
+    let asked = servers(&world, "www.example.org. A");
+    assert_ne!(asked[0], asked[1]);
+    world.change(&asked[1], |_, _| None);
+    let started = Instant::now();
+    fetch(&recursor, "example.org MX", 0).await.unwrap();
+    assert_eq!(servers(&world, "example.org. MX"), [asked[1].clone(), asked[0].clone()]);
+    assert_eq!(started.elapsed().as_millis(), 500 + 900);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_family_that_takes_long_is_not_waited_for() {
+    // The name of the server has an IPv4 address, and its zone never answers for IPv6.
+    let (_world, recursor) = recursor(
+        World::new("example.com NS ns.example.net\nexample.net NS ns1.example.net\nns1.example.net A 192.0.2.5")
+            .odd("192.0.2.5", |asked, _| {
+                let mut message = empty(asked, Rcode::NOERROR);
+                message.answer.push(set("ns.example.net A 192.0.2.6"));
+                (asked.rtype == question("x A").rtype).then_some(Ok(message))
+            })
+            .zone(&["192.0.2.6"], "example.com", "www.example.com A 198.51.100.2"),
+    );
+    let started = Instant::now();
+    fetch(&recursor, "www.example.com A", 0).await.unwrap();
+    assert_eq!(started.elapsed().as_millis(), 50);
 }
 
 #[tokio::test(start_paused = true)]
@@ -275,6 +321,33 @@ async fn families_without_route_are_left_alone_for_a_while() {
         tries += 1;
         assert!(tries < 50, "it is tried again");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_family_costs_little_and_then_nothing() {
+    // Every zone has more addresses of the family that leads nowhere.
+    let records = (0..40).map(|number| {
+        let six = |server| format!("ns.z{number}.example AAAA 2001:db8:{number}::{server}\n");
+        let six: String = (1..=4).map(six).collect();
+        format!("z{number}.example NS ns.z{number}.example\nns.z{number}.example A 192.0.2.5\n{six}")
+    });
+    let mut world = World::new(&records.collect::<String>());
+    for number in 0..40 {
+        let zone = format!("z{number}.example");
+        world = world.zone(&["192.0.2.5"], &zone, &format!("www.{zone} A 198.51.100.2"));
+    }
+    let (world, recursor) = recursor(world);
+    let started = Instant::now();
+    for number in 0..40 {
+        let zone_started = Instant::now();
+        fetch(&recursor, &format!("www.z{number}.example A"), 0).await.unwrap();
+        assert!(zone_started.elapsed() <= Duration::from_secs(2), "at worst four others first");
+        // Time for what was not waited for to count.
+        advance(Duration::from_millis(1)).await;
+    }
+    let over_v6 = world.asked().iter().filter(|asked| asked.server.is_ipv6()).count();
+    assert!((10..=14).contains(&over_v6), "{over_v6}");
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
