@@ -14,7 +14,7 @@
 //! | `route`, `probe` | which way names are resolved, and whether a resolver lets proofs through |
 //! | `forward`, `recurse` | responses from resolvers, and from authorities |
 //! | `exchange`, `servers` | a question to a server, and what is known of servers |
-//! | `cache`, `flight` | what is known, and what is being found out |
+//! | `cache`, `flight`, `turns` | what is known, what is being found out, and by how many at once |
 //! | `anchors` | trust anchors and their updates |
 
 mod anchors;
@@ -33,21 +33,24 @@ mod root;
 mod route;
 mod servers;
 mod statistics;
+#[cfg(test)]
+mod tests;
 mod trace;
+mod turns;
 mod upkeep;
 mod upstream;
-
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mailstead_dns::{Lookup, Name, RecordType, Resolver};
 use mailstead_dnssec::{Anchors, AwsLcRs, Crypto};
 use mailstead_names::Domain;
-use mailstead_runtime::{Clock, Deadline, Random, Supervisor};
+use mailstead_runtime::{Clock, Random, Supervisor};
+use tokio::time::Instant;
 
 use self::anchors::AnchorStore;
 use self::cache::Cache;
@@ -57,6 +60,7 @@ use self::flight::Flight;
 use self::recurse::{Recursor, root_hints};
 use self::route::Router;
 use self::statistics::Counters;
+use self::turns::Turns;
 use crate::{AddressPolicy, Error};
 
 pub use link::Evidence;
@@ -131,15 +135,28 @@ impl DnsResolver {
         random: Arc<dyn Random>,
         supervisor: Supervisor,
     ) -> Result<DnsResolver, Error> {
-        let crypto: Arc<dyn Crypto> = Arc::new(AwsLcRs);
         let now = u64::try_from(clock.now().as_second()).unwrap_or(0);
-        let anchors = AnchorStore::open(options.anchors, options.negative_anchors, Arc::new(AwsLcRs), now)?;
+        let (chosen, negative) = (options.anchors.clone(), options.negative_anchors.clone());
+        let anchors = AnchorStore::open(chosen, negative, Arc::new(AwsLcRs), now)?;
         let exchange = Arc::new(Exchange::new(Arc::clone(&random)));
+        let asker = Arc::clone(&exchange) as Arc<dyn AskServer>;
+        Ok(DnsResolver::assemble(options, anchors, (asker, exchange), clock, random, supervisor))
+    }
+
+    /// The resolver of these parts. Whoever asks servers need not be whose questions are counted.
+    fn assemble(
+        options: DnsOptions,
+        anchors: AnchorStore,
+        (asker, exchange): (Arc<dyn AskServer>, Arc<Exchange>),
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        supervisor: Supervisor,
+    ) -> DnsResolver {
+        let crypto: Arc<dyn Crypto> = Arc::new(AwsLcRs);
         let hints = if options.root_servers.is_empty() { root_hints() } else { options.root_servers };
-        let asker: Arc<dyn AskServer> = Arc::clone(&exchange) as _;
-        let recursor =
-            Recursor::new(asker, Arc::clone(&random), hints, options.server_addresses, recurse::Limits::default());
-        let router = Router::new(options.mode, options.servers, Arc::clone(&exchange), Arc::new(recursor));
+        let (policy, limits) = (options.server_addresses, recurse::Limits::default());
+        let recursor = Recursor::new(Arc::clone(&asker), Arc::clone(&random), hints, policy, limits);
+        let router = Router::new(options.mode, options.servers, asker, Arc::new(recursor));
         let core = Core {
             router,
             anchors,
@@ -147,6 +164,7 @@ impl DnsResolver {
             cache: Cache::new(options.cache_octets),
             cuts: Flight::new(MOST_LOOKUPS),
             lookups: Flight::new(MOST_LOOKUPS),
+            turns: Turns::default(),
             crypto,
             clock,
             random,
@@ -154,7 +172,7 @@ impl DnsResolver {
             patience: options.patience,
             counters: Counters::default(),
         };
-        Ok(DnsResolver { core: Arc::new(core) })
+        DnsResolver { core: Arc::new(core) }
     }
 
     /// By which way names are resolved, and what the operator should know about it; why not, where there is no way.
@@ -163,7 +181,7 @@ impl DnsResolver {
     /// # Errors
     /// When names cannot be resolved.
     pub async fn way(&self) -> Result<(Active, Option<Notice>), NoWay> {
-        match self.core.route(Deadline::after(self.core.patience)).await {
+        match self.core.route().await {
             Ok(route) => Ok((route.active, route.notice.clone())),
             Err(cause) => Err(NoWay::clone(&cause)),
         }

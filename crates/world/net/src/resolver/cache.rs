@@ -3,6 +3,7 @@
 //! Steps of answers are kept, not whole answers: an alias that many names share is kept once, and each step has the
 //! time to live of its own records. Nothing is served beyond it (RFC 8767 is not for those who need proofs).
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -36,35 +37,44 @@ struct Key(Name, Option<Rtype>);
 enum Entry {
     Link(Arc<Link>),
     Failure(Arc<LookupError>),
-    Cut(Cut),
 }
 
 #[derive(Debug, Clone)]
-struct Kept {
-    entry: Entry,
+struct Kept<T> {
+    entry: T,
     until: Instant,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Octets;
 
-impl Weighter<Key, Kept> for Octets {
-    fn weight(&self, key: &Key, kept: &Kept) -> u64 {
-        let name = |name: &Name| name.as_wire().len() as u64 + 16;
+impl Octets {
+    fn of_name(name: &Name) -> u64 {
+        name.as_wire().len() as u64 + 16
+    }
+}
+
+impl Weighter<Key, Kept<Entry>> for Octets {
+    fn weight(&self, key: &Key, kept: &Kept<Entry>) -> u64 {
         let content = match &kept.entry {
             Entry::Link(link) => {
                 let content = match &link.content {
                     // A name in an entry shares its octets with the key.
                     Content::Records(set) => set.data.iter().map(|data| data.len() as u64 + 32).sum(),
-                    Content::Alias { to, .. } => name(to),
+                    Content::Alias { to, .. } => Octets::of_name(to),
                     Content::Absent(_) => 0,
                 };
                 content + octets_of(&link.remarks)
             }
             Entry::Failure(error) => error.detail.len() as u64 + 200 + octets_of(&error.extended_errors),
-            Entry::Cut(cut) => cut.octets(),
         };
-        name(&key.0) + content + ENTRY
+        Octets::of_name(&key.0) + content + ENTRY
+    }
+}
+
+impl Weighter<Name, Kept<Cut>> for Octets {
+    fn weight(&self, name: &Name, kept: &Kept<Cut>) -> u64 {
+        Octets::of_name(name) + kept.entry.octets() + ENTRY
     }
 }
 
@@ -80,11 +90,13 @@ pub(super) enum Found {
     Failure(Arc<LookupError>),
 }
 
+type Part<K, T> = QuickCache<K, Kept<T>, Octets>;
+
 /// The cache.
 #[derive(Debug)]
 pub(super) struct Cache {
-    answers: QuickCache<Key, Kept, Octets>,
-    cuts: QuickCache<Key, Kept, Octets>,
+    answers: Part<Key, Entry>,
+    cuts: Part<Name, Cut>,
     pub(super) hits: AtomicU64,
     pub(super) misses: AtomicU64,
 }
@@ -92,13 +104,13 @@ pub(super) struct Cache {
 impl Cache {
     /// A cache that takes no more than this many octets.
     pub(super) fn new(octets: u64) -> Cache {
-        let part = |octets: u64| {
-            QuickCache::with_weighter(usize::try_from(octets / 400).unwrap_or(usize::MAX), octets, Octets)
-        };
+        // Zones are fewer than names, and needed by all of them.
+        let cuts = octets / 4;
+        let answers = octets - cuts;
+        let entries = |octets: u64| usize::try_from(octets / (ENTRY + 100)).unwrap_or(usize::MAX);
         Cache {
-            // Zones are fewer than names, and needed by all of them.
-            cuts: part(octets / 4),
-            answers: part(octets - octets / 4),
+            cuts: Part::with_weighter(entries(cuts), cuts, Octets),
+            answers: Part::with_weighter(entries(answers), answers, Octets),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
@@ -112,7 +124,10 @@ impl Cache {
         self.answers.weight() + self.cuts.weight()
     }
 
-    fn get(part: &QuickCache<Key, Kept, Octets>, key: &Key, now: Instant) -> Option<Kept> {
+    fn get<K: Eq + Hash, T: Clone>(part: &Part<K, T>, key: &K, now: Instant) -> Option<Kept<T>>
+    where
+        Octets: Weighter<K, Kept<T>>,
+    {
         let kept = part.get(key)?;
         if kept.until > now {
             return Some(kept);
@@ -141,7 +156,6 @@ impl Cache {
         match kept.entry {
             Entry::Link(link) => Some(Found::Link(link, kept.until - now)),
             Entry::Failure(error) => Some(Found::Failure(error)),
-            Entry::Cut(_) => None,
         }
     }
 
@@ -153,6 +167,8 @@ impl Cache {
             Content::Records(set) => {
                 // They have done their work.
                 set.signatures = Vec::new();
+                // The same name, and then also the same octets.
+                set.owner = name.clone();
                 false
             }
             Content::Alias { .. } => true,
@@ -174,16 +190,13 @@ impl Cache {
 
     /// What is known about a zone beginning at this name.
     pub(super) fn cut(&self, name: &Name, now: Instant) -> Option<Cut> {
-        match Cache::get(&self.cuts, &Key(name.clone(), None), now)?.entry {
-            Entry::Cut(cut) => Some(cut),
-            Entry::Link(_) | Entry::Failure(_) => None,
-        }
+        Some(Cache::get(&self.cuts, name, now)?.entry)
     }
 
     pub(super) fn keep_cut(&self, name: &Name, cut: Cut, span: Duration, now: Instant) {
         let span = span.min(LONGEST);
         if !span.is_zero() {
-            self.cuts.insert(Key(name.clone(), None), Kept { entry: Entry::Cut(cut), until: now + span });
+            self.cuts.insert(name.clone(), Kept { entry: cut, until: now + span });
         }
     }
 

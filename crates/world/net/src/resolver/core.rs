@@ -10,7 +10,9 @@ use mailstead_dns::{
     Answer, Existence, ExtendedErrorClass, Hop, HopKind, LookupError, LookupErrorKind, Message, Name, Question, Record,
     RecordType, Rtype,
 };
-use mailstead_dnssec::{Bogus, Budget, Content, Crypto, Insecure, Place, Scope, Stop, Trust, Work, Zones, validate};
+use mailstead_dnssec::{
+    Anchors, Bogus, Budget, Closest, Content, Crypto, Insecure, Place, Scope, Stop, Trust, Work, Zones, validate,
+};
 use mailstead_names::Domain;
 use mailstead_runtime::{Clock, Deadline, Random, Supervisor};
 use tokio::time::Instant;
@@ -127,7 +129,8 @@ impl Core {
         deadline: Deadline,
     ) -> Outcome {
         let mut reading = Reading::new(name, record_type);
-        match deadline.bound(self.follow(route, &mut reading, deadline)).await {
+        // Boxed, as whatever is awaited within a deadline takes three times its size.
+        match deadline.bound(Box::pin(self.follow(route, &mut reading, deadline))).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 let error = reading.error(LookupErrorKind::Timeout, format!("no answer in {:?}", self.patience));
@@ -154,7 +157,7 @@ impl Core {
     }
 
     async fn follow(self: &Arc<Self>, route: &Arc<Route>, reading: &mut Reading<'_>, deadline: Deadline) -> Outcome {
-        let mut fetched = Fetched::default();
+        let mut fetched = Fetched::new(Known::new(self.anchors.current(), self.seconds()));
         loop {
             let (link, ttl) = match self.cache.link(&reading.current, reading.rtype, Instant::now()) {
                 Some(Found::Failure(error)) => return Err(reading.again(&error)),
@@ -276,13 +279,13 @@ impl Core {
         deadline: Deadline,
     ) -> Result<Link, Failure> {
         loop {
-            let Fetched { budget, trust, .. } = fetched;
+            let Fetched { budget, known, .. } = fetched;
             let mut work = Work { crypto: &*self.crypto, now: self.seconds(), budget };
-            match validate(&question.name, question.rtype, place, response, trust, &mut work) {
+            match validate(&question.name, question.rtype, place, response, known, &mut work) {
                 Ok(step) => return Ok(Link::proved(step, response)),
                 Err(Stop::Need(scope)) => {
                     let known = self.trust(route, &scope, deadline).await.map_err(Failure::Fetch)?;
-                    fetched.trust.0.insert(scope, known);
+                    fetched.known.trust.insert(scope, known);
                 }
                 Err(stop) => return Err(stop.into()),
             }
@@ -291,21 +294,44 @@ impl Core {
 }
 
 /// What a look-up has at hand.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Fetched {
     /// The response that the last step came from, if there may be more in it.
     response: Option<Arc<Message>>,
-    trust: Known,
+    known: Known,
     budget: Budget,
 }
 
-/// The trust in zones that this look-up has needed.
-#[derive(Debug, Default)]
-struct Known(HashMap<Scope, Result<Trust, Bogus>>);
+impl Fetched {
+    fn new(known: Known) -> Fetched {
+        Fetched { response: None, known, budget: Budget::default() }
+    }
+}
+
+/// Where trust begins, and the trust in zones that this look-up has needed.
+#[derive(Debug)]
+struct Known {
+    anchors: Arc<Anchors>,
+    now: u64,
+    trust: HashMap<Scope, Result<Trust, Bogus>>,
+}
+
+impl Known {
+    fn new(anchors: Arc<Anchors>, now: u64) -> Known {
+        Known { anchors, now, trust: HashMap::new() }
+    }
+}
 
 impl Zones for Known {
     fn trust(&self, scope: &Scope) -> Option<Result<Trust, Bogus>> {
-        self.0.get(scope).cloned()
+        self.trust.get(scope).cloned()
+    }
+
+    fn anchor(&self, name: &Name) -> Option<Name> {
+        match self.anchors.closest(name, self.now) {
+            Closest::Anchor(anchor) => Some(anchor.zone.clone()),
+            Closest::Negative(_) | Closest::Withdrawn(_) | Closest::None => None,
+        }
     }
 }
 

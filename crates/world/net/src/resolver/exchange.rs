@@ -239,23 +239,18 @@ impl Exchange {
         socket.connect(server).await?;
         socket.send(query.octets()).await?;
         ExchangeStats::count(&self.stats.udp_queries);
-        let mut buffer = vec![0; UDP_BUFFER];
-        for _ in 0..MOST_MISFITS {
-            let length = socket.recv(&mut buffer).await?;
-            let octets = buffer.get(..length).unwrap_or_default();
-            match query.reply(octets) {
-                Some(Ok(message)) if message.flags.truncated => return Ok(Heard::AskOverTcp),
-                // One cut in the middle of a record with the flag not set, by whoever cut it.
-                Some(Err(MessageError::Short)) => return Ok(Heard::AskOverTcp),
-                Some(Ok(message)) => return Ok(Heard::Response(message)),
-                Some(Err(error)) => return Err(ExchangeError::Malformed(error)),
-                // Over TCP we shall see whether it is the server that loses the case of letters, or leaves the
-                // question out.
-                None if query.is_reply_in_other_case(octets) || bare_rcode(query, octets).is_some() => {
-                    return Ok(Heard::AskOverTcp);
-                }
+        let mut misfits = 0;
+        while misfits < MOST_MISFITS {
+            socket.readable().await?;
+            match take_reply(&socket, query) {
+                Ok(Some(heard)) => return heard,
                 // A late response of somebody else's question, or a forgery: the real one may still come.
-                None => ExchangeStats::count(&self.stats.mismatched_replies),
+                Ok(None) => {
+                    misfits += 1;
+                    ExchangeStats::count(&self.stats.mismatched_replies);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(Heard::AskOverTcp)
@@ -310,6 +305,24 @@ impl Exchange {
         ExchangeStats::count(&self.stats.mismatched_replies);
         Err(ExchangeError::Malformed(MessageError::Question))
     }
+}
+
+/// What a datagram that has come is worth; `None` where it does not fit the question. The buffer lives no longer than
+/// that: while answers are kept, others of its size would leave holes behind in memory.
+fn take_reply(socket: &UdpSocket, query: &Query) -> io::Result<Option<Result<Heard, ExchangeError>>> {
+    let mut buffer = [0; UDP_BUFFER];
+    let length = socket.try_recv(&mut buffer)?;
+    let octets = buffer.get(..length).unwrap_or_default();
+    Ok(Some(match query.reply(octets) {
+        Some(Ok(message)) if message.flags.truncated => Ok(Heard::AskOverTcp),
+        // One cut in the middle of a record with the flag not set, by whoever cut it.
+        Some(Err(MessageError::Short)) => Ok(Heard::AskOverTcp),
+        Some(Ok(message)) => Ok(Heard::Response(message)),
+        Some(Err(error)) => Err(ExchangeError::Malformed(error)),
+        // Over TCP we shall see whether it is the server that loses the case of letters, or leaves the question out.
+        None if query.is_reply_in_other_case(octets) || bare_rcode(query, octets).is_some() => Ok(Heard::AskOverTcp),
+        None => return Ok(None),
+    }))
 }
 
 /// The code of a response without a question, as servers send it that could not read ours because of EDNS

@@ -59,12 +59,14 @@ where
                     flights.insert(key.clone(), receiver.clone());
                     let landing = Landing { flights: Arc::clone(&self.flights), key };
                     let work = work();
-                    supervisor.spawn("dns", async move {
+                    // Boxed, because on its way to a task a future is copied several times, and this may be a large one.
+                    let flight = Box::pin(async move {
                         let value = work.await;
                         // Taken off first: whoever comes from now on finds the outcome in the cache.
                         drop(landing);
                         sender.send_replace(Some(value));
                     });
+                    supervisor.spawn("dns", flight);
                     receiver
                 }
             }
