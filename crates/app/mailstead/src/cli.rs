@@ -216,7 +216,7 @@ pub(crate) struct DnsQuestion {
 /// Who is asked, and how.
 #[derive(Debug, Args)]
 pub(crate) struct DnsSource {
-    /// Configuration file whose [dns] says how names are resolved [default: mailstead.toml, if it is there].
+    /// Configuration file that says, in its table `dns`, how names are resolved [default: mailstead.toml, if it is there].
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// How to resolve: automatic, validate, recurse, trust-ad or unvalidated.

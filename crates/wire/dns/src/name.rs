@@ -198,7 +198,18 @@ impl Name {
 
     /// The name as one of mail, where it is one.
     pub fn to_domain(&self) -> Option<Domain> {
-        Domain::parse_lenient(self.to_string().strip_suffix('.')?).ok()
+        let mut text = String::with_capacity(self.0.len());
+        for label in self.labels() {
+            // Of all others no domain can consist, least of all of a dot within a label.
+            if !label.iter().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_')) {
+                return None;
+            }
+            if !text.is_empty() {
+                text.push('.');
+            }
+            text.push_str(std::str::from_utf8(label).ok()?);
+        }
+        Domain::parse_lenient(&text).ok()
     }
 
     /// The name as it stands in the data of a record.

@@ -22,8 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let name = Domain::parse_lenient(&name)?;
 
     let options = DnsOptions::default();
-    let resolver =
-        DnsResolver::new(options, Arc::new(SystemClock), Arc::new(SystemRandom), Supervisor::new())?;
+    let resolver = DnsResolver::new(options, Arc::new(SystemClock), Arc::new(SystemRandom), Supervisor::new())?;
     // Whoever resolves in another way than usual says so.
     if let (active, Some(notice)) = resolver.way().await.map_err(|cause| cause.to_string())? {
         println!("{active}: {notice}");

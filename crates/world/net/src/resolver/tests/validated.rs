@@ -284,8 +284,7 @@ async fn aliases_of_one_answer_cost_one_question() {
 #[tokio::test(start_paused = true)]
 async fn without_anchors_everything_is_insecure() {
     let world = World::with(example(), honest);
-    let resolver =
-        world.resolver(|options| options.anchors = TrustAnchors::Fixed(Anchors::default()));
+    let resolver = world.resolver(|options| options.anchors = TrustAnchors::Fixed(Anchors::default()));
     assert_eq!(told(&resolver, "host.test A").await, "insecure: 192.0.2.1, 192.0.2.2");
     assert_eq!(told(&resolver, "flawed.test MX").await, "insecure: 10 mx.flawed.test., 20 mx.hashed.test.");
 }
