@@ -105,9 +105,9 @@ pub(crate) fn is_own(set: &RrSet, signature: &Rrsig, key: &Dnskey, work: &mut Wo
     let is_own = signature.type_covered == set.rtype
         && signature.signer == set.owner
         && signature.algorithm == key.algorithm
-        && signature.key_tag == key.key_tag()
         && usize::from(signature.labels) == set.owner.label_count()
-        && check_validity(signature, work.now).is_ok();
+        && check_validity(signature, work.now).is_ok()
+        && signature.key_tag == key.key_tag();
     if !is_own {
         return Ok(false);
     }

@@ -160,10 +160,13 @@ pub struct KeySet {
 pub fn key_set(zone: &Name, response: &Message, work: &mut Work<'_>) -> Result<Option<KeySet>, Stop> {
     let Some(set) = Message::find(&response.answer, zone, Rtype::DNSKEY) else { return Ok(None) };
     let keys: Vec<Dnskey> = set.data.iter().filter_map(|data| Dnskey::from_data(data)).collect();
+    // Made once: a response has room for thousands of keys and of signatures.
+    let tags: Vec<u16> = keys.iter().map(Dnskey::key_tag).collect();
     let mut signers = Vec::new();
     let mut signatures = Vec::new();
     for signature in set.signatures.iter().filter(|signature| is_supported_algorithm(signature.algorithm)) {
-        for key in &keys {
+        let tagged = keys.iter().zip(&tags).filter(|(_, tag)| **tag == signature.key_tag);
+        for (key, _) in tagged {
             if !signers.contains(key) && signature::is_own(set, signature, key, work)? {
                 signers.push(key.clone());
                 signatures.push(signature);

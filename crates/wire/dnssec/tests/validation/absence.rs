@@ -1,9 +1,12 @@
 //! Proofs by NSEC records that there is nothing, and what only looks like one: RFC 4035 §5.4, RFC 6840 §4, RFC 4592.
 
-use mailstead_dns::{Existence, Rcode, RrSet, Rtype};
+use mailstead_dns::{Existence, Question, Rcode, RrSet, Rtype};
 use mailstead_dnssec::{Bogus, Content, Step, Stop};
+use mailstead_testkit::{SignedWorld, ZonePlan};
 
+use crate::crypto::Remembering;
 use crate::handmade::{NOW, TTL, Zone, alias, bogus, name, proved, read, response, set};
+use crate::walker::{Failure, Walker};
 
 const NAME: &[Rtype] = &[Rtype::A, Rtype::RRSIG, Rtype::NSEC];
 const APEX: &[Rtype] = &[Rtype::NS, Rtype::SOA, Rtype::RRSIG, Rtype::NSEC, Rtype::DNSKEY];
@@ -188,15 +191,27 @@ fn rfc_4035_5_4_of_its_own_ds_records_a_zone_knows_nothing() {
 
 #[test]
 fn an_alias_in_place_of_ds_records_is_the_parents() {
-    // The zone is unsigned; whether it is, its parent proves, and an alias without a signature proves nothing.
-    let zone = Zone::new("example");
-    let sub = alias("sub.example", Rtype::CNAME, "elsewhere");
-    let unsigned = &[&zone];
-    let found = bogus(read(unsigned, "sub.example", Rtype::DS, &response(Rcode::NOERROR, &[&sub], &[])));
-    assert!(matches!(found, Bogus::Signature { rtype: Rtype::CNAME, .. }), "{found:?}");
-    let signed = zone.sign(sub);
-    let found = read(unsigned, "sub.example", Rtype::DS, &response(Rcode::NOERROR, &[&signed], &[]));
-    assert!(matches!(proved(found), Some(Content::Alias { .. })));
+    // The zone is unsigned; that it is, its parent proves, and an alias without a signature proves nothing.
+    let world = SignedWorld::builder()
+        .zone(ZonePlan::signed("test").records("alias CNAME elsewhere"))
+        .zone(ZonePlan::unsigned("plain.test").records("alias CNAME elsewhere"))
+        .build();
+    let crypto = Remembering::default();
+    let ask = |about: &str, tamper: bool| {
+        let asked = Question { name: name(about), rtype: Rtype::DS };
+        let walker = Walker::new(&world, &crypto, |question| match tamper && *question == asked {
+            true => response(Rcode::NOERROR, &[&alias(about, Rtype::CNAME, "elsewhere")], &[]),
+            false => world.respond(question, true),
+        });
+        walker.resolve(&asked)
+    };
+    assert!(ask("plain.test", false).is_secure());
+    let found = ask("plain.test", true).failure;
+    assert!(matches!(found, Some(Failure::Bogus(Bogus::Signature { rtype: Rtype::CNAME, .. }))), "{found:?}");
+    // Names in the one and in the other may be aliases.
+    assert!(ask("alias.test", false).is_secure());
+    let found = ask("alias.plain.test", false);
+    assert!(found.failure.is_none() && !found.is_secure());
 }
 
 #[test]

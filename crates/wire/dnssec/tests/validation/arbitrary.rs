@@ -198,7 +198,7 @@ fn read_all(
     for place in [Place::First, Place::Later] {
         let mut budget = Budget::default();
         let mut work = Work { crypto, now: NOW, budget: &mut budget };
-        if let Ok(step) = validate(about, rtype, place, message, &Trusted(&zones), &mut work) {
+        if let Ok(step) = validate(about, rtype, place, message, &Trusted(&zones, &[]), &mut work) {
             if let Proof::Secure { zone, .. } = &step.proof {
                 any = true;
                 prop_assert!(about.is_within(zone) && zones.iter().any(|other| other.apex == *zone));

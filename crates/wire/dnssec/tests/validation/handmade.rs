@@ -229,8 +229,8 @@ pub(crate) fn check_keys(zone: &Name, vouchers: Vouchers<'_>, response: &Message
     zone_keys(zone, vouchers, response, &mut Work { crypto: &AwsLcRs, now: NOW, budget: &mut budget })
 }
 
-/// The zones that there are, each with an anchor; whatever is outside them is insecure.
-pub(crate) struct Trusted<'a>(pub(crate) &'a [&'a Zone]);
+/// The zones that there are, each with an anchor, and delegations that are not signed; whatever is outside is insecure.
+pub(crate) struct Trusted<'a>(pub(crate) &'a [&'a Zone], pub(crate) &'a [&'a str]);
 
 impl Trusted<'_> {
     fn closest(&self, name: &Name) -> Option<&Zone> {
@@ -242,7 +242,13 @@ impl Trusted<'_> {
 impl Zones for Trusted<'_> {
     fn trust(&self, scope: &Scope) -> Option<Result<Trust, Bogus>> {
         let (Scope::Apex(name) | Scope::Enclosing(name)) = scope;
-        Some(match (self.closest(name), scope) {
+        let zone = self.closest(name);
+        let labels = zone.map_or(0, |zone| zone.apex.label_count());
+        let unsigned = self.1.iter().map(|text| Name::parse(text).unwrap());
+        if let Some(zone) = unsigned.filter(|cut| name.is_within(cut) && cut.label_count() > labels).last() {
+            return Some(Ok(Trust::Insecure(Insecure::UnsignedDelegation { zone })));
+        }
+        Some(match (zone, scope) {
             (None, _) => Ok(Trust::Insecure(Insecure::NoAnchor)),
             (Some(zone), Scope::Apex(apex)) if zone.apex != *apex => Err(Bogus::NoSuchZone { zone: apex.clone() }),
             (Some(zone), _) => Ok(Trust::Secure(Arc::clone(&zone.keys))),
@@ -262,7 +268,14 @@ pub(crate) fn read(zones: &[&Zone], about: &str, rtype: Rtype, response: &Messag
 pub(crate) fn read_at(now: u64, zones: &[&Zone], about: &str, rtype: Rtype, response: &Message) -> Result<Step, Stop> {
     let mut budget = Budget::default();
     let mut work = Work { crypto: &AwsLcRs, now, budget: &mut budget };
-    validate(&name(about), rtype, Place::First, response, &Trusted(zones), &mut work)
+    validate(&name(about), rtype, Place::First, response, &Trusted(zones, &[]), &mut work)
+}
+
+/// Validates what comes with an alias to the name; `plain.example` is not signed.
+pub(crate) fn read_on(zones: &[&Zone], about: &str, rtype: Rtype, response: &Message) -> Result<Step, Stop> {
+    let mut budget = Budget::default();
+    let mut work = Work { crypto: &AwsLcRs, now: NOW, budget: &mut budget };
+    validate(&name(about), rtype, Place::Later, response, &Trusted(zones, &["plain.example"]), &mut work)
 }
 
 /// What is secure; nothing where it is insecure.

@@ -44,7 +44,7 @@ fn read(zone: &Zone, about: &Name, rtype: Rtype, response: &Message) -> (Result<
     let crypto = Counting::default();
     let mut budget = Budget::default();
     let mut work = Work { crypto: &crypto, now: NOW, budget: &mut budget };
-    let outcome = validate(about, rtype, Place::First, response, &Trusted(&[zone]), &mut work);
+    let outcome = validate(about, rtype, Place::First, response, &Trusted(&[zone], &[]), &mut work);
     check_work(&crypto, &budget);
     (outcome, budget)
 }

@@ -1,9 +1,9 @@
 //! Aliases: DNAME records and the CNAME records that they make (RFC 6672 §5.3), and CNAME records of their own.
 
-use mailstead_dns::{HopKind, Rcode, RrSet, Rtype};
+use mailstead_dns::{Existence, HopKind, Rcode, RrSet, Rtype};
 use mailstead_dnssec::{Bogus, Content, Insecure, Proof, SignatureFault, Step, Stop};
 
-use crate::handmade::{Zone, address, alias, bogus, insecurity, name, proved, read, response};
+use crate::handmade::{Hashing, Zone, address, alias, bogus, insecurity, name, proved, read, read_on, response, set};
 
 fn outcome(about: &str, rtype: Rtype, answer: &[&RrSet], authority: &[&RrSet]) -> Result<Step, Stop> {
     read(&[&Zone::new("example")], about, rtype, &response(Rcode::NOERROR, answer, authority))
@@ -136,4 +136,42 @@ fn an_unsigned_dname_does_not_reach_into_a_zone_with_an_anchor() {
     assert!(matches!(found, Err(Stop::Bogus(_))), "{found:?}");
     let found = read(&[&island], "www.other.plain", Rtype::A, &response(Rcode::NOERROR, &[&dname], &[]));
     assert_eq!(insecurity(found), Insecure::NoAnchor);
+}
+
+#[test]
+fn what_comes_with_an_alias_need_not_be_about_its_target() {
+    let zone = Zone::new("example");
+    let read_on = |about: &str, rcode, answer: &[&RrSet], authority: &[&RrSet]| {
+        read_on(&[&zone], about, Rtype::A, &response(rcode, answer, authority))
+    };
+    let made = zone.sign_as(alias("n.example", Rtype::CNAME, "www.plain.example"), |signature| signature.labels = 1);
+    // The proof of the alias, or the referral to where it leads: by names, by hashes, by a span that is left open.
+    let proof = zone.nsec("m.example", "o.example", &[Rtype::A]);
+    let referral = zone.nsec("plain.example", "x.example", &[Rtype::NS]);
+    let hashed = zone.matching(Hashing::PLAIN, "plain.example", &[Rtype::NS]);
+    let apex = zone.matching(Hashing::OPT_OUT, "example", &[Rtype::SOA, Rtype::NS]);
+    let open = zone.covering(Hashing::OPT_OUT, "plain.example");
+    for authority in [&[][..], &[&proof], &[&referral], &[&hashed], &[&apex, &open]] {
+        assert_eq!(read_on("www.plain.example", Rcode::NOERROR, &[&made], authority), Err(Stop::Unanswered));
+    }
+    // With the target's own SOA record it is an answer (RFC 2308 §5).
+    let numbers = [1_u32, 1, 1, 1, 60].map(u32::to_be_bytes);
+    let data = [name("plain.example").as_wire(), name("plain.example").as_wire(), numbers.as_flattened()].concat();
+    let soa = set("plain.example", Rtype::SOA, &data);
+    let unsigned = Insecure::UnsignedDelegation { zone: name("plain.example") };
+    for (rcode, existence) in [(Rcode::NOERROR, Existence::NoData), (Rcode::NXDOMAIN, Existence::NxDomain)] {
+        let step = read_on("www.plain.example", rcode, &[&made], &[&referral, &soa]).unwrap();
+        assert_eq!((&step.content, step.ttl), (&Content::Absent(existence), 60));
+        assert_eq!(insecurity(Ok(step)), unsigned);
+    }
+    let step = read_on("www.plain.example", Rcode::NOERROR, &[&made, &address("www.plain.example")], &[]);
+    assert_eq!(insecurity(step), unsigned);
+
+    // In a signed zone only what is proved counts; the rest is for another question.
+    assert_eq!(read_on("www.example", Rcode::NOERROR, &[&made], &[]), Err(Stop::Unanswered));
+    assert_eq!(read_on("www.example", Rcode::NXDOMAIN, &[&made], &[&soa]), Err(Stop::Unanswered));
+    let www = zone.nsec("www.example", "x.example", &[Rtype::MX]);
+    let step = read_on("www.example", Rcode::NOERROR, &[&made], &[&proof, &www]);
+    assert_eq!(proved(step), Some(Content::Absent(Existence::NoData)));
+    assert!(matches!(bogus(read_on("www.example", Rcode::NOERROR, &[&made], &[&proof])), Bogus::ProofWrong { .. }));
 }

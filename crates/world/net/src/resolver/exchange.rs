@@ -5,14 +5,15 @@
 //! long to wait and what to make of the response is the caller's.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mailstead_dns::{Flags, Message, MessageError, Query, QueryFlags, Question, Rcode};
 use mailstead_runtime::{BoxFuture, Deadline, Random};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 
@@ -239,18 +240,13 @@ impl Exchange {
         socket.connect(server).await?;
         socket.send(query.octets()).await?;
         ExchangeStats::count(&self.stats.udp_queries);
-        let mut misfits = 0;
-        while misfits < MOST_MISFITS {
-            socket.readable().await?;
-            match take_reply(&socket, query) {
-                Ok(Some(heard)) => return heard,
+        // An error alone is also something to hear: that nobody is there.
+        let heard = Interest::READABLE | Interest::ERROR;
+        for _ in 0..MOST_MISFITS {
+            match socket.async_io(heard, || take_reply(&socket, query)).await? {
+                Some(heard) => return heard,
                 // A late response of somebody else's question, or a forgery: the real one may still come.
-                Ok(None) => {
-                    misfits += 1;
-                    ExchangeStats::count(&self.stats.mismatched_replies);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error.into()),
+                None => ExchangeStats::count(&self.stats.mismatched_replies),
             }
         }
         Ok(Heard::AskOverTcp)
@@ -311,7 +307,8 @@ impl Exchange {
 /// that: while answers are kept, others of its size would leave holes behind in memory.
 fn take_reply(socket: &UdpSocket, query: &Query) -> io::Result<Option<Result<Heard, ExchangeError>>> {
     let mut buffer = [0; UDP_BUFFER];
-    let length = socket.try_recv(&mut buffer)?;
+    let socket = SockRef::from(socket);
+    let length = (&*socket).read(&mut buffer)?;
     let octets = buffer.get(..length).unwrap_or_default();
     Ok(Some(match query.reply(octets) {
         Some(Ok(message)) if message.flags.truncated => Ok(Heard::AskOverTcp),
