@@ -4,6 +4,7 @@
 //! are only worth comparing within one run: machines differ and are noisy.
 
 mod disk;
+mod figures;
 mod inbound;
 mod mailbox;
 mod server;
@@ -13,7 +14,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use serde_json::{Value, json};
+use serde_json::json;
+
+use figures::{Figures, progress};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -44,7 +47,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     match measure(&options) {
         Ok(figures) => {
-            print(&figures, options.json);
+            figures.print(options.json);
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -54,15 +57,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Each figure with its unit in its name.
-fn measure(options: &Options) -> Outcome<Vec<(&'static str, Value)>> {
+fn measure(options: &Options) -> Outcome<Figures> {
     let time = Duration::from_secs(options.seconds);
-    let mut figures = Vec::new();
+    let mut figures = Figures::default();
     std::fs::create_dir_all(&options.directory)?;
 
     progress("the disk");
     let syncs = disk::syncs_per_second(&options.directory, time.min(Duration::from_secs(5)))?;
-    figures.push(("disk: appends of 10 KB with fdatasync, 1/s", json!(syncs.round())));
+    figures.add("disk: appends of 10 KB with fdatasync, 1/s", json!(syncs.round()));
 
     for (name, ratio, accounts) in [
         ("inbound: 10 KB messages, 50 connections, 1 account, 1/s", "  as a multiple of the disk's syncs", 1),
@@ -71,34 +73,18 @@ fn measure(options: &Options) -> Outcome<Vec<(&'static str, Value)>> {
         progress(name);
         let server = server::Server::start(options)?;
         let rate = inbound::messages_per_second(&server, accounts, 50, time)?;
-        figures.push((name, json!(rate.round())));
-        figures.push((ratio, json!((rate / syncs * 100.0).round() / 100.0)));
-        figures.push(("  peak memory of the server, MB", json!(server.peak_megabytes())));
+        figures.add(name, json!(rate.round()));
+        figures.add(ratio, json!((rate / syncs * 100.0).round() / 100.0));
+        figures.add("  peak memory of the server, MB", json!(server.peak_megabytes()));
     }
 
     progress("the large mailbox");
     let server = server::Server::start(options)?;
     let rate = inbound::fill(&server, options.messages)?;
-    figures.push(("filling the mailbox, 2 KB messages, 1/s", json!(rate.round())));
-    figures.extend(mailbox::latencies(&server, options.messages)?);
-    figures.push(("peak memory of the server, MB", json!(server.peak_megabytes())));
-    Ok(figures)
-}
-
-#[expect(clippy::print_stdout, reason = "the figures are what this program is for")]
-fn print(figures: &[(&str, Value)], as_json: bool) {
-    if as_json {
-        let rows: Vec<Value> =
-            figures.iter().map(|(name, value)| json!({ "figure": name.trim(), "value": value })).collect();
-        println!("{}", Value::Array(rows));
-    } else {
-        for (name, value) in figures {
-            println!("{name:<62} {value:>10}");
-        }
+    figures.add("filling the mailbox, 2 KB messages, 1/s", json!(rate.round()));
+    for (name, latency) in mailbox::latencies(&server, options.messages)? {
+        figures.add(name, latency);
     }
-}
-
-#[expect(clippy::print_stderr, reason = "measuring takes minutes: say what is going on")]
-fn progress(what: &str) {
-    eprintln!("bench: {what}");
+    figures.add("peak memory of the server, MB", json!(server.peak_megabytes()));
+    Ok(figures)
 }

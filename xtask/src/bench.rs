@@ -1,21 +1,42 @@
-//! `cargo xtask bench`: the release binary and the figures of `bench/`.
+//! `cargo xtask bench`: the release binary and the figures of `bench/`, those of the resolver beside unbound among them.
 
 use clap::Args;
 
 use crate::Outcome;
-use crate::process::{cargo, step};
+use crate::debian;
+use crate::process::{cargo, say, step};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Given on to the benchmark program (try `-- --help`)
+    /// Measure the resolver alone
+    #[arg(long)]
+    dns: bool,
+    /// Given on to the benchmark program, with `--dns` to that of the resolver (try `-- --help`)
     #[arg(last = true)]
     rest: Vec<String>,
 }
 
 pub(crate) fn run(options: &Options) -> Outcome {
+    if options.dns {
+        return resolver(&options.rest);
+    }
     step("the binary, optimised", cargo().args(["build", "--release", "--package", "mailstead"]))?;
     step(
         "benchmarks",
         cargo().args(["run", "--quiet", "--release", "--package", "mailstead-bench", "--"]).args(&options.rest),
-    )
+    )?;
+    let json = options.rest.iter().filter(|option| *option == "--json").cloned().collect::<Vec<_>>();
+    resolver(&json)
+}
+
+/// The resolver beside unbound and against the authorities of the end-to-end lab; without their programs, what needs
+/// none of them.
+fn resolver(options: &[String]) -> Outcome {
+    let mut bench = cargo();
+    bench.args(["bench", "--quiet", "--package", "mailstead-bench", "--bench", "dns", "--"]).args(options);
+    if let Some(reason) = debian::lacking("dns") {
+        say(&format!("LEFT OUT look-ups and memory beside unbound: {reason}"));
+        bench.arg("--without-lab");
+    }
+    step("benchmarks of the resolver", &mut bench)
 }

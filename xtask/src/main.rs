@@ -33,7 +33,7 @@ enum Task {
     Test(test::Options),
     /// Run fmt, clippy, the layer rules, the generated documents and rustdoc
     Check(check::Options),
-    /// Measure throughput and latency beside the disk's own figures
+    /// Measure throughput and latency beside the disk's own figures, and the resolver beside unbound
     Bench(bench::Options),
 }
 

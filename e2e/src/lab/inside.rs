@@ -5,6 +5,7 @@
 //! the inner run started ends with it, because it is the first process of a namespace of processes.
 
 use std::fs;
+use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -25,17 +26,8 @@ pub fn inside(test: &str, body: impl FnOnce()) {
         body();
         return;
     }
-    // An owner 0 of this process is root, which needs no namespace of users, and may be forbidden to have one.
-    let root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
-    let spaces: &[&str] = if root { &["-nmp"] } else { &["-Urnmp"] };
-    let executable = std::env::current_exe().expect("the path of this test");
-    let output = Command::new("unshare")
-        .args(spaces)
-        .args(["--kill-child", "--"])
-        .arg(executable)
+    let output = again()
         .args(["--exact", test, "--nocapture", "--include-ignored", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
         .expect("run unshare");
@@ -43,6 +35,30 @@ pub fn inside(test: &str, body: impl FnOnce()) {
     assert!(output.status.success(), "{test} failed within its namespaces ({}):\n{told}", output.status);
     // A name that matches no test would succeed as well.
     assert!(told.contains("1 passed"), "no test is named {test}:\n{told}");
+}
+
+/// The same for a program that is no test: it runs itself again, with the arguments that it was given.
+///
+/// # Errors
+/// When the inner run fails, or the namespaces cannot be made.
+pub fn inside_program(body: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    if std::env::var_os(INSIDE).is_some() {
+        furnish();
+        return body();
+    }
+    let status = again().args(std::env::args_os().skip(1)).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(format!("within the namespaces: {status}"))) }
+}
+
+/// This executable, to run within fresh namespaces.
+fn again() -> Command {
+    // An owner 0 of this process is root, which needs no namespace of users, and may be forbidden to have one.
+    let root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    let spaces: &[&str] = if root { &["-nmp"] } else { &["-Urnmp"] };
+    let mut command = Command::new("unshare");
+    let executable = std::env::current_exe().expect("the path of this program");
+    command.args(spaces).args(["--kill-child", "--"]).arg(executable).env(INSIDE, "1").stdin(Stdio::null());
+    command
 }
 
 /// What every lab needs before its servers.

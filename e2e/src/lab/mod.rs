@@ -29,7 +29,7 @@ use tempfile::TempDir;
 
 pub use cell::{Cell, Sight};
 pub use daemons::Resolver;
-pub use inside::inside;
+pub use inside::{inside, inside_program};
 pub use oracle::{Answer, Existence, Oracle, ask};
 pub use proxy::{Course, Meddler, Proxy, Via};
 pub use questions::Question;
