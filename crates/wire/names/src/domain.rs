@@ -15,6 +15,10 @@ use crate::DomainError;
 /// Everything in ASCII but letters, digits, hyphen and underscore is refused by [`Domain::parse_lenient`].
 const ALL_BUT_LDH_AND_UNDERSCORE: AsciiDenyList = AsciiDenyList::new(true, "!\"#$%&'()*+,/:;<=>?@[\\]^`{|}~");
 
+/// All that is refused by [`Domain::parse_composed`] besides control characters: with it, the text of a name would be
+/// ambiguous to those who read presentation forms.
+const BACKSLASH: AsciiDenyList = AsciiDenyList::new(false, "\\");
+
 /// Longest name in its ASCII form without the trailing dot (RFC 1035 §2.3.4 counts 255 octets on the wire).
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
@@ -46,6 +50,19 @@ impl Domain {
     /// Any [`DomainError`].
     pub fn parse_lenient(text: &str) -> Result<Domain, DomainError> {
         Domain::process(text, ALL_BUT_LDH_AND_UNDERSCORE)
+    }
+
+    /// Like [`Domain::parse_lenient`], but labels may contain any printable ASCII character except the backslash: names
+    /// that are composed of what others wrote, as SPF composes them of local parts (RFC 7208 §7). The DNS does not mind
+    /// (RFC 2181 §11); nobody has an address there.
+    ///
+    /// # Errors
+    /// Any [`DomainError`].
+    pub fn parse_composed(text: &str) -> Result<Domain, DomainError> {
+        if text.contains(|c: char| c.is_ascii_control()) {
+            return Err(DomainError::Invalid);
+        }
+        Domain::process(text, BACKSLASH)
     }
 
     fn process(text: &str, deny: AsciiDenyList) -> Result<Domain, DomainError> {
@@ -250,6 +267,17 @@ mod tests {
         assert_eq!(Domain::parse_lenient("a b.example"), Err(DomainError::Invalid));
         assert_eq!(Domain::parse_lenient("a@b.example"), Err(DomainError::Invalid));
         assert_eq!(Domain::parse_lenient("192.0.2.1"), Err(DomainError::Address));
+    }
+
+    #[test]
+    fn composed_names_may_have_any_printable_ascii() {
+        let name = "prvs=a+b/c:d %\"(;@~._spf.Example";
+        assert_eq!(Domain::parse_composed(name).unwrap().as_ascii(), name.to_ascii_lowercase());
+        assert_eq!(Domain::parse_composed("bücher.example"), Domain::parse("bücher.example"));
+        for text in ["a\\b.example", "a\0b.example", "a\nb.example", "a\x7fb.example"] {
+            assert_eq!(Domain::parse_composed(text), Err(DomainError::Invalid), "{text:?}");
+        }
+        assert_eq!(Domain::parse_composed("a b..example"), Err(DomainError::EmptyLabel));
     }
 
     #[test]
