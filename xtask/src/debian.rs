@@ -47,6 +47,10 @@ pub(crate) const SUITES: &[(&str, &[Tool])] = &[
     ("dns_tampering", DNS_LAB),
 ];
 
+/// The conformance suites (in `conformance/tests`) that drive programs, and these.
+pub(crate) const CONFORMANCE: &[(&str, &[Tool])] =
+    &[("dkim_interop", &[tool("opendkim", "opendkim"), tool("python3", "python3")])];
+
 /// What is no single program, asked of its interpreter: Perl modules for swaks' TLS and mechanisms, Python's `venv`.
 const MODULES: &[(&[&str], &str)] = &[
     (&["perl", "-MAuthen::SASL", "-e1"], "libauthen-sasl-perl"),
@@ -60,6 +64,7 @@ const MODULES: &[(&[&str], &str)] = &[
 pub(crate) fn install() -> Outcome {
     let mut packages: Vec<&str> = SUITES
         .iter()
+        .chain(CONFORMANCE)
         .flat_map(|(_, tools)| tools.iter())
         .filter(|tool| find(tool.program).is_none())
         .map(|tool| tool.package)
@@ -95,7 +100,7 @@ fn namespaces() -> bool {
 
 /// Why a suite cannot run here, in words that say what to install; `None` when it can.
 pub(crate) fn lacking(suite: &str) -> Option<String> {
-    let (_, tools) = SUITES.iter().find(|(name, _)| *name == suite)?;
+    let (_, tools) = SUITES.iter().chain(CONFORMANCE).find(|(name, _)| *name == suite)?;
     let missing: Vec<String> = tools
         .iter()
         .filter(|tool| find(tool.program).is_none())

@@ -6,6 +6,7 @@
 mod architecture;
 mod bench;
 mod check;
+mod conformance;
 mod debian;
 mod layers;
 mod postgres;

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::debian::{self, SUITES};
 use crate::process::{cargo, output, root, say, step};
-use crate::{Outcome, postgres, python};
+use crate::{Outcome, conformance, postgres, python};
 
 /// The end-to-end suites that also run on PostgreSQL.
 const ON_POSTGRES: &[&str] = &["crash", "curl", "mbsync", "swaks"];
@@ -36,6 +36,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
 
     units(&environment)?;
+    conformance::run(&mut skipped)?;
     if options.no_e2e {
         skipped.push("the end-to-end suites: --no-e2e".to_owned());
     } else {
@@ -52,9 +53,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
     Ok(())
 }
 
-/// Unit, engine and documentation tests of every package but the black-box one.
+/// Unit, engine and documentation tests of every package but the black-box one and the outside suites.
 fn units(environment: &[(&str, OsString)]) -> Outcome {
-    let everything = ["--workspace", "--exclude", "mailstead-e2e"];
+    let everything = ["--workspace", "--exclude", "mailstead-e2e", "--exclude", "mailstead-conformance"];
     let mut tests = runner();
     tests.args(everything).arg("--all-targets");
     step("tests of the crates", tests.envs(environment.iter().cloned()))?;
@@ -109,7 +110,7 @@ fn black_box(name: &str, suites: &[&str], environment: &[(&str, OsString)]) -> O
 }
 
 /// nextest where it is installed, `cargo test` where not.
-fn runner() -> Command {
+pub(crate) fn runner() -> Command {
     let mut tests = cargo();
     if output(cargo().args(["nextest", "--version"])).is_ok() {
         tests.args(["nextest", "run", "--no-fail-fast", "--no-tests=pass", "--status-level=slow"]);
