@@ -48,6 +48,16 @@ pub enum Error {
     /// The account's quota would be exceeded.
     #[error("over quota")]
     OverQuota,
+    /// What was to be kept is larger than the store keeps of its kind.
+    #[error("{what} has {size} octets; at most {most} are kept")]
+    TooLarge {
+        /// What it is.
+        what: &'static str,
+        /// Its octets.
+        size: usize,
+        /// The most there may be.
+        most: usize,
+    },
     /// The disk is full, or below the floor of free space.
     #[error("no space left on the disk")]
     DiskFull,

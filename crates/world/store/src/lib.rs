@@ -1,5 +1,5 @@
-//! Accounts, mailboxes, messages, one change log, bodies, search, passwords and queue rows: the only user
-//! of a database.
+//! Accounts, mailboxes, messages, one change log, bodies, search, passwords, queue rows and what is known of
+//! refused messages: the only user of a database.
 //!
 //! Transactions are synchronous closures ([`Account::read`], [`Account::write`]) run on bounded threads, so
 //! nothing can wait inside one. Writers of one account that wait at the same time share one transaction and
@@ -14,6 +14,7 @@ mod changes;
 mod check;
 mod content;
 mod error;
+mod facts;
 mod flags;
 mod ids;
 mod lock;
@@ -23,6 +24,7 @@ mod messages;
 mod notices;
 mod passwords;
 mod queue;
+mod refused;
 mod schema;
 mod search;
 mod sql;
@@ -38,17 +40,19 @@ pub use changes::{Changes, MailboxChanges};
 pub use check::{Area, CheckReport, Depth, Orphan, Orphans, Problem};
 pub use content::Content;
 pub use error::{Error, OpenError, Result};
+pub use facts::Facts;
 pub use flags::{FlagChange, Flags, SystemFlags};
 pub use ids::{AccountId, BlobId, MailboxId, MessageId, ModSeq, ThreadId, Uid, UidSet, UidValidity};
 pub use logins::{LoginAttempt, LoginAttempts, LoginOutcome};
 pub use mailboxes::{Counts, Mailbox, SpecialUse};
 pub use messages::{
-    Appended, Delivered, DeliveryId, Detail, Facts, FlagsOutcome, MessageContent, MessageReader, MessageRow,
-    MessageState, NewMessage, StoredMessage,
+    Appended, Delivered, DeliveryId, Detail, FlagsOutcome, MessageContent, MessageReader, MessageRow, MessageState,
+    NewMessage, StoredMessage,
 };
 pub use notices::Notices;
 pub use passwords::{Keep, MIN_PASSWORD, SCRAM_ITERATIONS, WeakVerifiers};
 pub use queue::{Claim, NewQueued, NewRecipient, Payload, QueueId, QueueRow, QueueStore, Settlement};
+pub use refused::{Refused, RefusedStore, Retention};
 pub use search::{TextField, fold};
 pub use stage::{Stage, Staged};
 pub use store::{Backend, Options, Store};

@@ -7,6 +7,7 @@ use mailstead_message::Structure;
 
 use crate::blobs::Body;
 use crate::error::{Error, Result};
+use crate::facts::Facts;
 use crate::flags::{FlagChange, Flags, SystemFlags};
 use crate::ids::{BlobId, MailboxId, MessageId, ModSeq, ThreadId, Uid, UidSet, UidValidity};
 use crate::mailboxes::Delta;
@@ -41,17 +42,6 @@ pub struct NewMessage {
     pub received_at: Timestamp,
     /// What engines want to keep beside it.
     pub facts: Vec<Facts>,
-}
-
-/// Something an engine keeps beside a message, in its own encoding: evidence, an analysis.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// What it is, as a short fixed word. One of each kind for a message.
-    pub kind: String,
-    /// Version of the encoding.
-    pub version: u32,
-    /// The encoded facts.
-    pub payload: Vec<u8>,
 }
 
 /// Where a message was stored.
@@ -371,15 +361,6 @@ impl Read<'_> {
             .ok_or(Error::NoMessage)?;
         Ok(StoredMessage { prefix, body: self.open_blob(blob)? })
     }
-
-    /// What an engine keeps beside a message.
-    pub fn facts(&self, id: MessageId, kind: &str) -> Result<Option<Facts>> {
-        self.sql().row(
-            "select kind, version, payload from message_facts where account_id = $1 and id = $2 and kind = $3",
-            params![self.account_id(), id, kind],
-            |row| Ok(Facts { kind: row.get(0)?, version: row.get(1)?, payload: row.get(2)? }),
-        )
-    }
 }
 
 impl Write<'_> {
@@ -558,21 +539,18 @@ impl Write<'_> {
             write.use_octets(row.size.cast_signed())?;
             write.share_blob(row.blob)?;
             let copy = MessageId(write.next_id());
-            row.state = MessageState { uid, id: copy, modseq: write.modseq(), flags: std::mem::take(&mut row.state.flags) };
+            row.state =
+                MessageState { uid, id: copy, modseq: write.modseq(), flags: std::mem::take(&mut row.state.flags) };
             row.create_modseq = row.state.modseq;
             row.save_date = write.now();
             write.insert_message(to, row)?;
-            for (table, columns) in
-                [("message_content", "prefix, structure, preview, message_id, subject_base"), ("message_facts", "kind, version, payload")]
-            {
-                write.sql().execute(
-                    &format!(
-                        "insert into {table} (account_id, id, {columns})
-                         select account_id, cast($3 as bigint), {columns} from {table} where account_id = $1 and id = $2"
-                    ),
-                    params![write.account_id(), original, copy],
-                )?;
-            }
+            write.sql().execute(
+                "insert into message_content (account_id, id, prefix, structure, preview, message_id, subject_base)
+                 select account_id, cast($3 as bigint), prefix, structure, preview, message_id, subject_base
+                    from message_content where account_id = $1 and id = $2",
+                params![write.account_id(), original, copy],
+            )?;
+            write.copy_facts(original, copy)?;
             write.index(Indexing::Copy { original, copy });
             Ok(())
         })
@@ -709,16 +687,6 @@ impl Write<'_> {
             params![self.account_id(), mailbox],
         )?;
         Ok(first)
-    }
-
-    /// Keeps something beside a message, in place of what was kept under this kind.
-    pub fn set_facts(&mut self, id: MessageId, facts: &Facts) -> Result<()> {
-        self.sql().execute(
-            "insert into message_facts (account_id, id, kind, version, payload) values ($1, $2, $3, $4, $5)
-             on conflict (account_id, id, kind) do update set version = excluded.version, payload = excluded.payload",
-            params![self.account_id(), id, &facts.kind, facts.version, &facts.payload],
-        )?;
-        Ok(())
     }
 }
 

@@ -2,19 +2,19 @@
 //!
 //! One text for both engines. Every key begins with the account's number, so that SQLite can keep a file
 //! for each account and PostgreSQL one database for all. Rooms that own tables state them themselves
-//! (`threads`, `search`, `passwords`, `logins`, `queue`); a migration adds up the texts.
+//! (`threads`, `search`, `passwords`, `logins`, `queue`, `refused`); a migration adds up the texts.
 //!
 //! A migration is one transaction that ends with the new version number, after a backup. A database
 //! without a version is new; one with a higher version than ours is refused before anything is written.
 
 use crate::error::{OpenError, Result};
 use crate::sql::{Access, Database, Dialect, Engine};
-use crate::{logins, passwords, queue, search, threads};
+use crate::{logins, passwords, queue, refused, search, threads};
 
 /// What a database holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// The server's own tables: accounts, passwords, login attempts, queue.
+    /// The server's own tables: accounts, passwords, login attempts, queue, refused messages.
     Server,
     /// The tables of accounts.
     Account,
@@ -33,7 +33,10 @@ pub(crate) struct Migration {
 }
 
 /// All steps; the first makes version 1 from nothing. Never change one that was released.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration { both: both_1, server: server_1, account: account_1 }];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration { both: both_1, server: server_1, account: account_1 },
+    Migration { both: |_| String::new(), server: refused::tables, account: account_2 },
+];
 
 /// Counters of an account and its bodies. The server itself is account 0: it has queued bodies.
 ///
@@ -184,6 +187,14 @@ fn account_1(dialect: Dialect) -> String {
          create index deliveries_delivered_at on deliveries (account_id, delivered_at);"
     );
     [tables.as_str(), &threads::tables(dialect), &search::tables(dialect)].join("\n")
+}
+
+/// Facts can be found by a reference. Most have none, so the index is of those that do.
+fn account_2(_: Dialect) -> String {
+    "alter table message_facts add column reference text;
+     create index message_facts_reference on message_facts (account_id, reference, kind, id)
+        where reference is not null;"
+        .to_owned()
 }
 
 /// The tables whose rows belong to an account, for removing one from a database that has many.

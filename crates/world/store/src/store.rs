@@ -16,6 +16,7 @@ use crate::blobs::{BlobFiles, BlobStore};
 use crate::error::{Error, IoContext, OpenError, Result};
 use crate::ids::{AccountId, ModSeq};
 use crate::lock::Lock;
+use crate::refused::Retention;
 use crate::sql::{Access, Connections, Database, Engine, Lease, PostgresEngine, SqliteEngine};
 use crate::stage::{Spool, Stage};
 use crate::transaction::{Read, Write};
@@ -57,6 +58,8 @@ pub struct Options {
     pub inline_max: usize,
     /// Free octets on the disk below which no body is staged.
     pub free_floor: u64,
+    /// How much is kept of messages that were refused.
+    pub refused: Retention,
 }
 
 impl Options {
@@ -74,6 +77,7 @@ impl Options {
             idle_connections: 96,
             inline_max: 128 * 1024,
             free_floor: 64 * 1024 * 1024,
+            refused: Retention::default(),
         }
     }
 }
@@ -96,6 +100,7 @@ struct Inner {
     readers: BlockingPool,
     hashing: BlockingPool,
     spool: Spool,
+    refused: Retention,
     server: Arc<Shared>,
     accounts: Mutex<HashMap<AccountId, Arc<Shared>>>,
     closed: AtomicBool,
@@ -252,6 +257,7 @@ impl Store {
             readers,
             hashing: crate::passwords::hashing_pool(),
             spool,
+            refused: options.refused,
             server,
             accounts: Mutex::default(),
             closed: AtomicBool::new(false),
@@ -279,6 +285,10 @@ impl Store {
 
     pub(crate) fn spool(&self) -> &Spool {
         &self.inner.spool
+    }
+
+    pub(crate) fn retention(&self) -> Retention {
+        self.inner.refused
     }
 
     /// The pool for password hashes.

@@ -227,6 +227,7 @@ impl CheckReport {
 fn check_server(read: &Read<'_>) -> Result<Findings> {
     let mut findings = Findings::default();
     rules::apply(read, rules::SERVER, &mut findings)?;
+    rules::apply(read, &rules::refused(), &mut findings)?;
     rules::apply(read, &rules::bodies("queue_messages", "true"), &mut findings)?;
     check_files(read, &mut findings)?;
     Ok(findings)

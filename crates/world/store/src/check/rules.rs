@@ -4,7 +4,9 @@
 
 use super::{Area, Findings};
 use crate::error::Result;
+use crate::facts::MAX_REFERENCE;
 use crate::flags::SystemFlags;
+use crate::refused::MAX_PAYLOAD;
 use crate::sql::params;
 use crate::transaction::Read;
 
@@ -159,6 +161,15 @@ const ACCOUNT: &[(Area, &str)] = &[
                 where d.account_id = p.account_id and d.document_id = p.document_id)",
     ),
 ];
+
+/// The rules about what is kept of refused messages: what was larger was not taken.
+pub(super) fn refused() -> [(Area, String); 1] {
+    let sql = format!(
+        "select 'what is kept of refused message ' || r.id || ' is larger than is taken' from refused r
+            where $1 = 0 and (length(r.payload) > {MAX_PAYLOAD} or length(r.reference) > {MAX_REFERENCE})"
+    );
+    [(Area::Rows, sql)]
+}
 
 /// The rules about bodies, which the rows of `users` refer to.
 pub(super) fn bodies(users: &str, owned: &str) -> [(Area, String); 4] {

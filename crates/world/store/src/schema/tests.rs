@@ -132,20 +132,10 @@ fn every_older_version_can_be_upgraded() {
         assert_eq!(message.read_at(0..100).expect("reads"), b"A: b\r\nSubject: x\r\n\r\n");
         let content = read.message(states[0].id, crate::messages::Detail::Content).expect("read").1.content;
         assert_eq!(content.map(|content| content.preview).as_deref(), Some("hello"));
+        let facts = read.facts(states[0].id, "evidence").expect("read").expect("there");
+        assert_eq!((facts.version, facts.payload.as_slice(), facts.reference), (1, b"{}".as_slice(), None));
     }
 }
 
 /// An account with one message, in the words of version 1.
-const ROWS_OF_1: &str = "
-    insert into accounts (account_id, name, active, created_at) values (7, 'alice', 1, 0);
-    insert into account_state (account_id, next_id, modseq, next_uid_validity, used, quota) values (7, 4, 3, 101, 20, null);
-    insert into mailboxes (account_id, id, name, uid_validity, uid_next, first_recent, create_modseq, modseq,
-        special_use, total, unseen, deleted, size, keywords)
-        values (7, 1, 'Inbox', 100, 2, 1, 2, 3, null, 1, 1, 0, 20, '');
-    insert into messages (account_id, mailbox_id, uid, id, modseq, create_modseq, flags, keywords, size,
-        received_at, save_date, thread_id, blob_id) values (7, 1, 1, 3, 3, 3, 0, '', 20, 0, 0, 3, 2);
-    insert into message_content (account_id, id, prefix, structure, preview, message_id, subject_base)
-        values (7, 3, x'413a20620d0a', x'00', 'hello', null, 'x');
-    insert into blobs (account_id, id, size, refs, file) values (7, 2, 14, 1, null);
-    insert into blob_data (account_id, id, data) values (7, 2, x'5375626a6563743a20780d0a0d0a');
-";
+const ROWS_OF_1: &str = include_str!("../../testdata/schema/1.rows.sql");

@@ -10,8 +10,10 @@ use crate::accounts::{Account, NewAccount};
 use crate::error::{Error, OpenError, Result};
 use crate::ids::AccountId;
 use crate::lock::Lock;
+use crate::refused::Refused;
 use crate::sql::{Access, Connection, Database, Dialect, Engine, Row, SqliteEngine, Value};
 use crate::store::{Options, Store};
+use crate::transaction::Write;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +151,27 @@ impl Connection for FaultyConnection {
     }
 }
 
+/// A closure that holds its lane and then fails, so that what waits behind it makes one group of its own; with what
+/// tells that it runs, and what releases it.
+fn hold() -> (
+    impl Fn(&mut Write<'_>) -> Result<()> + Send + Sync + 'static,
+    tokio::sync::oneshot::Receiver<()>,
+    std::sync::mpsc::Sender<()>,
+) {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let started = Mutex::new(Some(started));
+    let closure = move |_: &mut Write<'_>| {
+        if let Some(started) = started.lock().expect("not poisoned").take() {
+            let _ = started.send(());
+        }
+        let _ = held.lock().expect("not poisoned").recv();
+        Err(Error::NoMailbox)
+    };
+    (closure, has_started, release)
+}
+
 struct Fixture {
     _directory: TempDir,
     faults: Arc<Faults>,
@@ -170,22 +193,10 @@ impl Fixture {
 
     /// Starts writes behind one that holds the lane, so that they make one group; gives what became of them.
     async fn group(&self, names: &[&'static str]) -> Vec<Result<()>> {
-        let (release, held) = std::sync::mpsc::channel::<()>();
-        let held = Mutex::new(held);
-        let (started, has_started) = tokio::sync::oneshot::channel();
-        let started = Mutex::new(Some(started));
+        let (hold, started, release) = hold();
         let account = self.account.clone();
-        let first = tokio::spawn(async move {
-            let hold = account.write(move |_| {
-                if let Some(started) = started.lock().expect("not poisoned").take() {
-                    let _ = started.send(());
-                }
-                let _ = held.lock().expect("not poisoned").recv();
-                Err::<(), _>(Error::NoMailbox)
-            });
-            let _ = hold.await;
-        });
-        has_started.await.expect("started");
+        let first = tokio::spawn(async move { account.write(hold).await });
+        started.await.expect("started");
         let mut writes = Vec::new();
         for &name in names {
             let account = self.account.clone();
@@ -195,7 +206,7 @@ impl Fixture {
             tokio::task::yield_now().await;
         }
         release.send(()).expect("held");
-        first.await.expect("ends");
+        assert!(first.await.expect("ends").is_err());
         let mut outcomes = Vec::new();
         for write in writes {
             outcomes.push(write.await.expect("ends"));
@@ -264,5 +275,45 @@ async fn a_statement_that_ends_the_transaction_fails_only_its_closure() {
     renamed.expect("done");
     faults.take(|_| true);
     assert_eq!(fixture.names().await, ["J"]);
+    fixture.store.close().await;
+}
+
+fn refused(reference: &str) -> Refused {
+    Refused { reference: reference.to_owned(), at: jiff::Timestamp::now(), version: 1, payload: b"{}".to_vec() }
+}
+
+#[tokio::test]
+async fn a_flood_of_refused_messages_shares_a_commit() {
+    let fixture = Fixture::new().await;
+    let (hold, started, release) = hold();
+    let store = fixture.store.clone();
+    let first = tokio::spawn(async move { store.server_write(hold).await });
+    started.await.expect("started");
+    let before = fixture.faults.commits.load(Ordering::Relaxed);
+    let mut puts = Vec::new();
+    for _ in 0..100 {
+        let refusals = fixture.store.refused();
+        puts.push(tokio::spawn(async move { refusals.put(refused("spam")).await }));
+        tokio::task::yield_now().await;
+    }
+    release.send(()).expect("held");
+    assert!(first.await.expect("ends").is_err());
+    for put in puts {
+        put.await.expect("ends").expect("kept");
+    }
+    assert_eq!(fixture.faults.commits.load(Ordering::Relaxed), before + 1);
+    assert_eq!(fixture.store.refused().find("spam", 1000).await.expect("read").len(), 100);
+    fixture.store.close().await;
+}
+
+#[tokio::test]
+async fn a_refused_message_that_is_not_kept_is_an_error() {
+    let fixture = Fixture::new().await;
+    fixture.faults.set(Fault::FullAtCommit);
+    let put = fixture.store.refused().put(refused("a")).await;
+    assert!(matches!(put, Err(Error::DiskFull)), "{put:?}");
+    fixture.store.refused().put(refused("b")).await.expect("and the next one is kept");
+    assert!(fixture.store.refused().find("a", 1).await.expect("read").is_empty());
+    assert_eq!(fixture.store.refused().find("b", 9).await.expect("read").len(), 1);
     fixture.store.close().await;
 }

@@ -9,6 +9,7 @@
 )]
 
 mod check;
+mod facts;
 mod letters;
 mod logins;
 mod mailboxes;
@@ -17,7 +18,9 @@ mod model;
 mod open;
 mod passwords;
 mod queue;
+mod refused;
 mod search;
 mod support;
 mod threads;
+mod upgrade;
 mod writer;

@@ -18,7 +18,7 @@ on_both! {
         let mut message = new_message(inbox.id, &body);
         message.prefix = b"Return-Path: <a@example.org>\r\n".to_vec();
         message.flags = Flags::from_names(["\\Flagged", "Urgent"]);
-        message.facts = vec![Facts { kind: "evidence".to_owned(), version: 3, payload: vec![0, 255] }];
+        message.facts = vec![Facts { kind: "evidence".to_owned(), version: 3, payload: vec![0, 255], reference: None }];
         let appended = account.write(move |write| write.append(&message)).await.expect("stored");
         assert_eq!(appended.uid, Uid::FIRST);
         assert_eq!(appended.uid_validity, inbox.uid_validity);

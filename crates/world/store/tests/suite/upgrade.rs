@@ -1,0 +1,68 @@
+//! A store of version 1, as it was released, is brought up to date when it is opened.
+
+use std::fs;
+
+use mailstead_runtime::Clock;
+use mailstead_store::{AccountId, Facts, MessageId, Refused};
+
+use crate::letters::mailbox;
+use crate::support::{Engine, Place, on_both};
+
+const ACCOUNT: AccountId = AccountId(7);
+const MESSAGE: MessageId = MessageId(3);
+
+/// Makes a store of version 1 with an account and a message.
+async fn version_1(place: &Place) {
+    let rows = include_str!("../../testdata/schema/1.rows.sql");
+    match place.engine {
+        Engine::Sqlite => {
+            let schema = include_str!("../../testdata/schema/1.sqlite.sql");
+            fs::create_dir_all(place.directory.path().join(format!("accounts/{ACCOUNT}"))).expect("made");
+            // All tables in both files, which is more than a store has there and does no harm.
+            let all = format!("{schema}; {rows} pragma user_version = 1;");
+            place.meddle(None, &all).await;
+            place.meddle(Some(ACCOUNT), &all).await;
+        }
+        Engine::Postgres => {
+            let schema = include_str!("../../testdata/schema/1.postgres.sql");
+            let rows = rows.replace(" x'", " '\\x");
+            let version =
+                "create table schema_version (version bigint not null); insert into schema_version values (1);";
+            place.meddle(None, &format!("{schema}; {rows} {version}")).await;
+        }
+    }
+}
+
+on_both! {
+    async fn version_1_gets_references_and_refused_messages(place: &Place) {
+        version_1(place).await;
+        let store = place.open().await;
+        let account = store.account("alice").await.expect("looked up").expect("there");
+        assert_eq!(mailbox(&account, "Inbox").await.counts.total, 1);
+        let old = account.read(|read| read.facts(MESSAGE, "evidence")).await.expect("read").expect("kept");
+        assert_eq!((old.version, old.payload.as_slice(), old.reference.as_ref()), (1, b"{}".as_slice(), None));
+        let new = Facts { reference: Some("m1".to_owned()), ..old };
+        let kept = new.clone();
+        account.write(move |write| write.set_facts(MESSAGE, &kept)).await.expect("kept");
+        let found = account.read(|read| read.facts_by_reference("evidence", "m1", 10)).await.expect("read");
+        assert_eq!(found, [(MESSAGE, new)]);
+
+        let refused =
+            Refused { reference: "m2".to_owned(), at: place.clock.now(), version: 1, payload: b"{}".to_vec() };
+        store.refused().put(refused.clone()).await.expect("kept");
+        assert_eq!(store.refused().find("m2", 10).await.expect("read"), [refused]);
+        store.close().await;
+
+        match place.engine {
+            Engine::Sqlite => {
+                for name in ["server-v1.db", "account-7-v1.db"] {
+                    assert!(place.directory.path().join("backup").join(name).exists(), "{name}");
+                }
+            }
+            // Fails unless there is a row.
+            Engine::Postgres => {
+                place.administer("select 1 / count(*) from mailstead_backup_v1.message_facts".to_owned()).await;
+            }
+        }
+    }
+}
