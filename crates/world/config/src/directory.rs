@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use crate::rules::{DkimKey, Rule};
 use mailstead_names::{Address, Domain, ForwardPath, Localpart};
 
 /// The name of an account: lower-case letters, digits, `-`, `_` and `.`. Cheap to clone.
@@ -61,6 +62,8 @@ pub struct AccountEntry {
     pub quota: Option<u64>,
     /// Whether its owner may log in.
     pub login: LoginState,
+    /// What becomes of mail that comes in, in this order.
+    pub rules: Vec<Rule>,
 }
 
 /// How one domain treats its local parts.
@@ -72,6 +75,8 @@ pub struct DomainRules {
     pub separators: Vec<String>,
     /// Whether `A@` and `a@` are different addresses.
     pub case: LocalpartCase,
+    /// Keys that mail of the domain is signed with.
+    pub dkim: Vec<DkimKey>,
 }
 
 /// Whether the case of local parts matters.

@@ -14,6 +14,7 @@ mod dns;
 pub mod edit;
 mod error;
 mod reader;
+mod rules;
 mod schema;
 mod value;
 mod watch;
@@ -24,6 +25,7 @@ pub use directory::{
 };
 pub use dns::{Dns, DnsMode, PrivateServers};
 pub use error::Error;
+pub use rules::{DkimKey, Pattern, Rule, RuleKind};
 pub use schema::{
     Config, Database, HopSecurity, HostPort, Limits, Listener, Log, LogFormat, LogLevel, MissingAddress, NextHop,
     PlaintextLogin, Queue, Role, Sandbox, Strictness, TlsFiles,

@@ -10,6 +10,7 @@ use mailstead_names::{Address, Domain, Host, Secret};
 use crate::directory::LocalpartCase;
 use crate::dns::{self, Dns};
 use crate::reader::{Complaint, Placed, Reader, Section, closest};
+use crate::rules;
 use crate::value::{self, Network};
 use crate::{AccountEntry, AccountName, Diagnostics, Directory, DomainRules, LoginState};
 
@@ -324,7 +325,7 @@ fn read(mut top: Section<'_>, base: &Path) -> Option<Config> {
     let queue = top.section("queue").map_or_else(Queue::default, |section| read_queue(section, base));
     let dns = top.section("dns").map_or_else(Dns::default, |section| dns::read(section, base));
     let listeners = read_listeners(&mut top, tls.is_some());
-    let (directory, sandbox) = read_directory(&mut top, hostname.as_ref().map(|hostname| &hostname.value));
+    let (directory, sandbox) = read_directory(&mut top, hostname.as_ref().map(|hostname| &hostname.value), base);
     top.finish();
     Some(Config {
         hostname: hostname?.value,
@@ -483,7 +484,7 @@ fn read_listener(mut section: Section<'_>, has_tls: bool, taken: &mut HashMap<So
 }
 
 /// Everything about domains, accounts and addresses, with the references between them checked.
-fn read_directory(top: &mut Section<'_>, hostname: Option<&Domain>) -> (Directory, Option<Sandbox>) {
+fn read_directory(top: &mut Section<'_>, hostname: Option<&Domain>, base: &Path) -> (Directory, Option<Sandbox>) {
     let mut directory = Directory { hostnames: hostname.cloned().into_iter().collect(), ..Directory::default() };
     let mut references: Vec<Placed<AccountName>> = Vec::new();
     directory.postmaster = top.placed("postmaster", value::account).map(|account| refer(&mut references, account));
@@ -494,7 +495,7 @@ fn read_directory(top: &mut Section<'_>, hostname: Option<&Domain>) -> (Director
     });
     directory.sandbox = sandbox.as_ref().map(|sandbox| sandbox.account.clone());
     for (name, section) in top.entries("domains") {
-        let rules = read_domain(section, &mut references);
+        let rules = read_domain(section, &mut references, base);
         match value::parse_domain(&name.value) {
             Err(complaint) => top.complain(&name.span, complaint),
             Ok(domain) => {
@@ -533,7 +534,7 @@ fn refer(references: &mut Vec<Placed<AccountName>>, account: Placed<AccountName>
     name
 }
 
-fn read_domain(mut section: Section<'_>, references: &mut Vec<Placed<AccountName>>) -> DomainRules {
+fn read_domain(mut section: Section<'_>, references: &mut Vec<Placed<AccountName>>, base: &Path) -> DomainRules {
     let catch_all = section.placed("catch-all", value::account).map(|account| refer(references, account));
     let mut separators = Vec::new();
     for separator in section.list("subaddress-separators", value::text) {
@@ -547,8 +548,9 @@ fn read_domain(mut section: Section<'_>, references: &mut Vec<Placed<AccountName
         Some(true) => LocalpartCase::Kept,
         _ => LocalpartCase::Folded,
     };
+    let dkim = section.sections("dkim").into_iter().filter_map(|key| rules::read_dkim_key(key, base)).collect();
     section.finish();
-    DomainRules { catch_all, separators, case }
+    DomainRules { catch_all, separators, case, dkim }
 }
 
 fn read_account(mut section: Section<'_>, name: AccountName, directory: &mut Directory) -> AccountEntry {
@@ -561,8 +563,9 @@ fn read_account(mut section: Section<'_>, name: AccountName, directory: &mut Dir
     }
     let quota = section.optional("quota", value::size);
     let login = section.optional("login-disabled", value::text).map_or(LoginState::Enabled, LoginState::Disabled);
+    let rules = section.sections("rules").into_iter().map(rules::read_rule).collect();
     section.finish();
-    AccountEntry { name, addresses, quota, login }
+    AccountEntry { name, addresses, quota, login, rules }
 }
 
 /// Enters an address into the directory for its account.

@@ -141,8 +141,9 @@ fn a_reload_swaps_the_directory_and_names_what_waits() {
     seen.mark_unchanged();
     let joe = AccountName::parse("joe").unwrap();
     let source = edit::add_account(FULL, &joe, &[Address::parse("joe@example.org").unwrap()]).unwrap();
-    edit::write(&file, &source.replace("smtp = 25", "smtp = 26")).unwrap();
-    assert_eq!(watch.reload().unwrap().needs_restart, ["listener"]);
+    let key = "\n[[domains.\"example.org\".dkim]]\nselector = \"a\"\nkey = \"a.pem\"\n";
+    edit::write(&file, &(source.replace("smtp = 25", "smtp = 26") + key)).unwrap();
+    assert_eq!(watch.reload().unwrap().needs_restart, ["domains.dkim", "listener"]);
     assert!(seen.has_changed().unwrap());
     assert!(seen.borrow().account("joe").is_some());
 
