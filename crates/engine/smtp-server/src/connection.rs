@@ -14,6 +14,7 @@ use mailstead_runtime::Deadline;
 use mailstead_smtp::server::{Event, Options, Role, Session, Transcript};
 use mailstead_smtp::{Extension, Extensions, Limits, Mail, Reply, Verb};
 
+use crate::authentication::SpfCheck;
 use crate::metrics::role_name;
 use crate::reception::Reception;
 use crate::reply;
@@ -41,9 +42,11 @@ pub(crate) struct Connection {
 /// A mail transaction, from MAIL on.
 pub(crate) struct Transaction {
     pub(crate) mail: Mail,
-    /// Where each recipient's mail goes; nothing for one that is not ours.
+    /// Where each recipient's mail goes; nothing for one that is not ours, and for one of ours that does not exist.
     pub(crate) recipients: Vec<(Address, Option<Destination>)>,
     pub(crate) reception: Option<Reception>,
+    /// What SPF says about the sender, once somebody had to know.
+    pub(crate) spf: Option<SpfCheck>,
 }
 
 /// Why a connection ended early.
@@ -182,7 +185,7 @@ impl Connection {
             Event::Mail(mail) => {
                 let reply = self.sender(&mail).await;
                 if reply.is_completion() {
-                    self.transaction = Some(Transaction { mail, recipients: Vec::new(), reception: None });
+                    self.transaction = Some(Transaction { mail, recipients: Vec::new(), reception: None, spf: None });
                 }
                 self.answer(reply);
             }

@@ -9,7 +9,9 @@ use mailstead_names::{Address, ForwardPath, ReversePath};
 use mailstead_queue::{LocalDelivery, LocalMessage, LocalRecipient};
 use mailstead_runtime::{BoxFuture, Clock};
 use mailstead_smtp::Reply;
-use mailstead_store::{Account, AccountId, DeliveryId, Error, Facts, Flags, NewMessage, Staged, Store};
+use mailstead_store::{
+    Account, AccountId, DeliveryId, Error, Facts, Flags, MailboxId, NewMessage, SpecialUse, Staged, Store, Write,
+};
 use tokio::sync::watch;
 
 use crate::reply;
@@ -17,6 +19,8 @@ use crate::sandbox::{Moment, Sandbox};
 
 /// The mailbox that mail is delivered to.
 const INBOX: &str = "Inbox";
+/// The mailbox for what is suspected.
+const JUNK: &str = "Junk";
 
 /// Delivers into accounts: for inbound connections, and for the queue as its [`LocalDelivery`].
 #[derive(Clone)]
@@ -39,8 +43,36 @@ pub(crate) struct Copy {
     pub(crate) id: DeliveryId,
     /// Trace fields in front of the message.
     pub(crate) prefix: Vec<u8>,
+    /// Where it goes.
+    pub(crate) mailbox: Target,
     /// What is kept beside it.
     pub(crate) facts: Vec<Facts>,
+}
+
+/// Where a copy goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Inbox.
+    Inbox,
+    /// The mailbox for junk.
+    Junk,
+    /// A mailbox that a rule of the account names. It is made where it is not there.
+    Named(String),
+}
+
+impl Target {
+    fn name(&self) -> &str {
+        match self {
+            Target::Inbox => INBOX,
+            Target::Junk => JUNK,
+            Target::Named(name) => name,
+        }
+    }
+
+    /// The role of a mailbox, whatever its name (RFC 6154 §2).
+    fn role(&self) -> Option<SpecialUse> {
+        (*self == Target::Junk).then_some(SpecialUse::Junk)
+    }
 }
 
 impl AccountDelivery {
@@ -69,7 +101,7 @@ impl AccountDelivery {
         };
         let mut prefix = envelope_fields(&message.sender, &recipient.address).into_bytes();
         prefix.extend_from_slice(&message.prefix);
-        let copy = Copy { id: recipient.delivery.clone(), prefix, facts: Vec::new() };
+        let copy = Copy { id: recipient.delivery.clone(), prefix, mailbox: Target::Inbox, facts: Vec::new() };
         let stored = match account {
             Ok(account) => self.store_in(&account, vec![copy], &message.staged).await,
             Err(error) => Err(error),
@@ -107,8 +139,8 @@ impl AccountDelivery {
     async fn store_in(&self, account: &Account, copies: Vec<Copy>, staged: &Staged) -> Result<(), Error> {
         let (staged, received_at) = (staged.clone(), self.clock.now());
         let write = account.write(move |write| {
-            let mailbox = write.mailbox_by_name(INBOX)?.ok_or(Error::NoMailbox)?.id;
-            for Copy { id, prefix, facts } in &copies {
+            for Copy { id, prefix, mailbox, facts } in &copies {
+                let mailbox = place(write, mailbox)?;
                 let message = NewMessage {
                     mailbox,
                     staged: staged.clone(),
@@ -126,6 +158,25 @@ impl AccountDelivery {
             tracing::warn!(account = account.name(), %error, "message not stored");
         }
         outcome
+    }
+}
+
+/// The mailbox that has the role, or else the name; it is made where it is not there. What cannot be made is Inbox.
+fn place(write: &mut Write<'_>, target: &Target) -> Result<MailboxId, Error> {
+    if let Some(role) = target.role()
+        && let Some(mailbox) = write.mailbox_by_use(role)?
+    {
+        return Ok(mailbox.id);
+    }
+    if let Some(mailbox) = write.mailbox_by_name(target.name())? {
+        return Ok(mailbox.id);
+    }
+    match write.create_mailbox(target.name(), target.role()) {
+        Ok(mailbox) => Ok(mailbox.id),
+        Err(error) => {
+            tracing::warn!(mailbox = target.name(), %error, "mailbox not made, delivering to Inbox");
+            Ok(write.mailbox_by_name(INBOX)?.ok_or(Error::NoMailbox)?.id)
+        }
     }
 }
 

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use mailstead_config::Lookup;
+use mailstead_mailauth::spf::{Identity, SpfResult};
 use mailstead_message::structure::Structure;
 use mailstead_names::{EhloName, ForwardPath, Host, ReversePath};
 use mailstead_smtp::server::{Received, Role};
 use mailstead_smtp::{Body, Mail, Reply, Strictness, Verb};
 
+use crate::authentication::check_spf;
 use crate::connection::{Connection, Transaction};
 use crate::reply;
 use crate::sandbox::{Moment, Provocation, Sandbox};
@@ -80,6 +82,9 @@ impl Connection {
         let found = self.server.directory().lookup(&to);
         let destination = match (found, self.endpoint.role) {
             (Lookup::Found(destination), _) => Some(destination),
+            // Nobody shall learn who exists by asking: the answer comes after the message (see `inbound.rs`). Our own
+            // users are told at once.
+            (Lookup::UnknownUser, Role::Transfer) if self.server.settings.sandbox == Sandbox::Off => None,
             (Lookup::UnknownUser, _) => return reply::no_such_user(),
             (Lookup::NotLocal, Role::Transfer) => return reply::not_local(),
             (Lookup::NotLocal, Role::Submission) => None,
@@ -97,8 +102,30 @@ impl Connection {
         if inbound && transaction.mail.from == ReversePath::Null && !transaction.recipients.is_empty() {
             return reply::one_recipient_for_null_sender();
         }
-        transaction.recipients.push((recipient, destination));
+        let is_further = inbound && !transaction.recipients.is_empty();
+        if is_further && self.server.settings.sandbox == Sandbox::Off && !self.sender_is_authorized().await {
+            return reply::one_recipient_without_spf();
+        }
+        if let Some(transaction) = &mut self.transaction {
+            transaction.recipients.push((recipient, destination));
+        }
         reply::recipient_ok()
+    }
+
+    /// Whether SPF lets the client use the reverse-path. Failures of some recipients are told to the sender by a notice,
+    /// which must not go to somebody who has nothing to do with it: without this there is one recipient a message, who
+    /// can be refused at once.
+    async fn sender_is_authorized(&mut self) -> bool {
+        let remote = self.remote();
+        let Some(transaction) = &mut self.transaction else { return false };
+        if transaction.spf.is_none() {
+            let services = &self.server.services;
+            let (hostname, sender) = (&self.server.settings.hostname, &transaction.mail.from);
+            let check = check_spf(&*services.resolver, hostname, remote, sender, &self.hello, services.clock.now());
+            transaction.spf = Some(check.await);
+        }
+        let spf = transaction.spf.as_ref().map(|spf| &spf.verdict);
+        spf.is_some_and(|verdict| verdict.result == SpfResult::Pass && verdict.identity == Identity::MailFrom)
     }
 
     /// What recipients' local parts provoke at the end of the message. For inbound mail that is part of each

@@ -2,35 +2,60 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use mailstead_config::{AccountName, Destination};
-use mailstead_message::Fields;
+use mailstead_mailauth::dmarc::Policy;
+use mailstead_mailauth::results::{self, Form};
 use mailstead_message::date::Date;
 use mailstead_message::trace::{Received, With};
 use mailstead_names::{Address, Domain, EhloName, ReversePath};
 use mailstead_smtp::Reply;
 use mailstead_smtp::server::Role;
-use mailstead_store::{DeliveryId, Staged};
+use mailstead_store::{DeliveryId, Facts, Refused, Staged};
 
-use crate::analysis::{self, Decision};
-use crate::delivery::{Copy, envelope_fields};
+use crate::analysis::{self, Decision, Evaluation, Evidence, Reason, Verdict};
+use crate::authentication::{Hashing, Signed, SpfCheck, authenticate};
+use crate::delivery::{Copy, Target, envelope_fields};
 use crate::reception::{Examine, Separator};
 use crate::record;
 use crate::reply;
+use crate::rules::{self, Subject};
+use crate::sandbox::Sandbox;
 use crate::server::Server;
 
 /// Most Received fields before a message counts as going round in circles (RFC 5321 §6.3).
 pub(crate) const RECEIVED_MAX: usize = 100;
 
+/// How long somebody waits who has asked for nobody that exists.
+const UNKNOWN_USER_DELAY: Duration = Duration::from_secs(5);
+
+/// Recipients of one message whose refusals are kept. The checks are the same for all of them, each is a write, and what one
+/// message brings must not push out what is kept of all others.
+const REFUSALS_KEPT: usize = 10;
+
+/// A recipient with what is to be done for it.
+type Judged = (Address, Verdict);
+
 /// A message that arrived completely.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) sender: ReversePath,
-    pub(crate) recipients: Vec<(Address, Destination)>,
+    /// With nothing for those of ours that do not exist.
+    pub(crate) recipients: Vec<(Address, Option<Destination>)>,
     pub(crate) origin: Origin,
     pub(crate) staged: Staged,
-    pub(crate) header: Vec<u8>,
+    /// The header as it was received, and hashes of the body.
+    pub(crate) signed: Option<Signed>,
+    pub(crate) spf: Option<SpfCheck>,
+}
+
+impl Arrival {
+    /// The header as it was received.
+    pub(crate) fn header(&self) -> &[u8] {
+        self.signed.as_ref().map_or(&[], Signed::header)
+    }
 }
 
 /// Where a message came from and how.
@@ -58,22 +83,19 @@ impl Examine for InboundHeader {
         }
         Ok(without_forged_results(header, &self.hostname))
     }
+
+    fn hashing(&self, received: &[u8], _staged: &[u8]) -> Option<Hashing> {
+        Some(Hashing::to_verify(received))
+    }
 }
 
 /// The header without Authentication-Results that claim to be ours (RFC 8601 §5).
 pub(crate) fn without_forged_results(header: &[u8], hostname: &Domain) -> Vec<u8> {
     let mut kept = Vec::with_capacity(header.len());
     let mut copied = 0;
-    for field in Fields::new(header).filter(|field| field.is("Authentication-Results")) {
-        let value = field.unfolded();
-        let id = value
-            .split(|c: char| c == ';' || c.is_ascii_whitespace())
-            .find(|word| !word.is_empty() && !word.starts_with('('));
-        // RFC 8601 §2.5: the identifier is compared like a domain name.
-        if id.is_some_and(|id| Domain::parse_lenient(id.trim_matches('"')).is_ok_and(|id| id == *hostname)) {
-            kept.extend_from_slice(header.get(copied..field.range().start).unwrap_or_default());
-            copied = field.range().end;
-        }
+    for (field, _) in results::forged_fields(header, &[hostname.as_ascii()]) {
+        kept.extend_from_slice(header.get(copied..field.range().start).unwrap_or_default());
+        copied = field.range().end;
     }
     kept.extend_from_slice(header.get(copied..).unwrap_or_default());
     kept
@@ -81,11 +103,16 @@ pub(crate) fn without_forged_results(header: &[u8], hostname: &Domain) -> Vec<u8
 
 impl Origin {
     /// The Received field; it names the recipient where there is only one (RFC 5321 §7.2).
-    pub(crate) fn received(&self, by: &Domain, only_recipient: Option<&Address>) -> String {
+    pub(crate) fn received(
+        &self,
+        by: &Domain,
+        reverse_name: Option<&Domain>,
+        only_recipient: Option<&Address>,
+    ) -> String {
         Received {
             from: &self.hello,
             remote: Some(self.remote),
-            reverse_name: None,
+            reverse_name,
             by,
             with: self.with,
             tls: self.tls.as_deref(),
@@ -99,43 +126,134 @@ impl Origin {
 
 impl Server {
     /// Judges and delivers. The reply is positive once at least one copy is on the disk.
-    pub(crate) async fn deliver_inbound(&self, arrival: Arrival) -> Reply {
-        let authentication = analysis::authenticate(&arrival).await;
+    pub(crate) async fn deliver_inbound(&self, mut arrival: Arrival) -> Reply {
+        let evidence = self.evidence(&mut arrival).await;
+        if self.settings.sandbox == Sandbox::Off && arrival.recipients.iter().all(|(_, found)| found.is_none()) {
+            // Whoever tries names one by one shall not be quick about it.
+            self.services.shutdown.or_begun(tokio::time::sleep(UNKNOWN_USER_DELAY)).await;
+        }
         let mut failures = Vec::new();
-        let mut copies: BTreeMap<AccountName, Vec<(Address, Copy)>> = BTreeMap::new();
+        let mut copies: BTreeMap<AccountName, Vec<(Judged, Copy)>> = BTreeMap::new();
         let only = match arrival.recipients.as_slice() {
             [(recipient, _)] => Some(recipient),
             _ => None,
         };
-        let received = arrival.origin.received(&self.settings.hostname, only);
+        let reverse_name = evidence.authentication().and_then(|authentication| authentication.iprev.name());
+        let received = arrival.origin.received(&self.settings.hostname, reverse_name, only);
         let delivery = self.random_name();
-        for (index, accepted @ (recipient, destination)) in arrival.recipients.iter().enumerate() {
-            let verdict = analysis::classify(&arrival, &authentication, accepted, self.settings.sandbox);
-            tracing::debug!(%recipient, account = %destination.account, matched = ?destination.matched, ?verdict, "classified");
-            match &verdict.decision {
-                Decision::Reject(reply) => failures.push((recipient.clone(), reply.clone())),
-                Decision::Accept => {
-                    let prefix = (envelope_fields(&arrival.sender, recipient) + &received).into_bytes();
-                    let facts = vec![record::arrival(&arrival, recipient, &verdict)];
-                    let copy = Copy { id: DeliveryId(format!("{delivery}-{index}")), prefix, facts };
-                    copies.entry(destination.account.clone()).or_default().push((recipient.clone(), copy));
+        let directory = self.directory();
+        for (index, (recipient, destination)) in arrival.recipients.iter().enumerate() {
+            let account = destination.as_ref().and_then(|found| directory.account(found.account.as_str()));
+            let subject = Subject {
+                sender: &arrival.sender,
+                header: arrival.header(),
+                authentication: evidence.authentication(),
+            };
+            let rule = account.and_then(|account| rules::first_match(&account.rules, subject));
+            let verdict = analysis::classify(&evidence, recipient, destination.as_ref(), rule, self.settings.sandbox);
+            tracing::debug!(%recipient, matched = ?destination.as_ref().map(|found| found.matched), ?verdict, "classified");
+            let facts = record::arrival(&arrival, recipient, &evidence, &verdict);
+            let mailbox = match &verdict.decision {
+                Decision::Reject(reply) => {
+                    self.report(&arrival, recipient, &evidence, &verdict);
+                    if failures.len() < REFUSALS_KEPT {
+                        self.keep_refused(facts).await;
+                    }
+                    failures.push((recipient.clone(), reply.clone()));
+                    continue;
                 }
+                Decision::Junk => Target::Junk,
+                Decision::Accept(None) => Target::Inbox,
+                Decision::Accept(Some(name)) => Target::Named(name.clone()),
+            };
+            let Some(destination) = destination else { continue };
+            let mut prefix = envelope_fields(&arrival.sender, recipient);
+            if let Some(authentication) = evidence.authentication() {
+                let overrides = verdict.overrides(&authentication.dmarc);
+                let form = if arrival.origin.with.smtputf8 { Form::Utf8 } else { Form::Ascii };
+                prefix += &authentication.fields(&self.settings.hostname, &overrides, form);
             }
+            prefix += &received;
+            let id = DeliveryId(format!("{delivery}-{index}"));
+            let copy = Copy { id, prefix: prefix.into_bytes(), mailbox, facts: vec![facts] };
+            copies.entry(destination.account.clone()).or_default().push(((recipient.clone(), verdict), copy));
         }
         let mut delivered = 0;
         for (account, copies) in copies {
-            let (recipients, copies): (Vec<_>, Vec<_>) = copies.into_iter().unzip();
+            let (judged, copies): (Vec<Judged>, Vec<_>) = copies.into_iter().unzip();
             match self.delivery.store(&account, copies, &arrival.staged).await {
                 Ok(()) => {
-                    delivered += recipients.len();
-                    tracing::info!(from = %arrival.sender, %account, size = arrival.staged.size(), recipients = recipients.len(), "delivered");
+                    delivered += judged.len();
+                    tracing::info!(from = %arrival.sender, %account, size = arrival.staged.size(), recipients = judged.len(), "delivered");
+                    // Not before: what could not be stored comes again, and would be reported twice.
+                    for (recipient, verdict) in &judged {
+                        self.report(&arrival, recipient, &evidence, verdict);
+                    }
                 }
                 Err(error) => {
-                    failures.extend(recipients.into_iter().map(|recipient| (recipient, reply::store_error(&error))));
+                    failures.extend(judged.into_iter().map(|(to, _)| (to, reply::store_error(&error))));
                 }
             }
         }
         self.conclude(&arrival, delivered, &failures).await
+    }
+
+    /// What can be known about the sender. In a sandbox nobody is asked.
+    async fn evidence(&self, arrival: &mut Arrival) -> Evidence {
+        let spf = arrival.spf.take();
+        let Some(signed) = arrival.signed.as_ref().filter(|_| self.settings.sandbox == Sandbox::Off) else {
+            return Evidence::Unchecked;
+        };
+        let (resolver, hostname) = (&*self.services.resolver, &self.settings.hostname);
+        let authentication = authenticate(resolver, hostname, &arrival.sender, &arrival.origin, signed, spf).await;
+        tracing::info!(
+            iprev = %authentication.iprev.result,
+            spf = %authentication.spf.verdict.result,
+            dkim = authentication.dkim.outcomes.iter().map(|outcome| outcome.status.name()).collect::<Vec<_>>().join(","),
+            dmarc = %authentication.dmarc.status,
+            author = authentication.dmarc.author.as_ref().map(tracing::field::display),
+            "sender checked"
+        );
+        Evidence::Checked(Box::new(authentication))
+    }
+
+    /// Tells those who report to the owners of domains.
+    fn report(&self, arrival: &Arrival, recipient: &Address, evidence: &Evidence, verdict: &Verdict) {
+        let Some(authentication) = evidence.authentication() else { return };
+        // Of those who do not exist nobody reports anything.
+        if verdict.reasons.contains(&Reason::UnknownUser) {
+            return;
+        }
+        let applied = match &verdict.decision {
+            Decision::Reject(reply) if reply.code >= 500 => Policy::Reject,
+            Decision::Junk => Policy::Quarantine,
+            // What is deferred comes again.
+            Decision::Reject(_) => return,
+            Decision::Accept(_) => Policy::None,
+        };
+        self.services.evaluations.evaluated(Evaluation {
+            remote: arrival.origin.remote,
+            envelope_from: arrival.sender.address().and_then(Address::domain),
+            envelope_to: recipient.domain(),
+            dmarc: &authentication.dmarc,
+            spf: &authentication.spf.verdict,
+            dkim: &authentication.dkim,
+            applied,
+            overrides: verdict.overrides(&authentication.dmarc),
+        });
+    }
+
+    /// Keeps for a while why a message was refused. What cannot be kept changes nothing about the refusal.
+    async fn keep_refused(&self, facts: Facts) {
+        let refused = Refused {
+            reference: facts.reference.unwrap_or_default(),
+            at: self.services.clock.now(),
+            version: facts.version,
+            payload: facts.payload,
+        };
+        if let Err(error) = self.services.store.refused().put(refused).await {
+            tracing::warn!(%error, "the reasons of a refusal are not kept");
+        }
     }
 
     /// One reply for all recipients. After some copies were delivered, the others' failures are told by a notice.

@@ -12,6 +12,7 @@
 
 mod analysis;
 mod auth;
+mod authentication;
 mod connection;
 mod delivery;
 mod envelope;
@@ -21,23 +22,28 @@ mod message;
 mod metrics;
 mod notice;
 mod reception;
-mod record;
+pub mod record;
 mod reply;
+mod rules;
 mod sandbox;
 mod sender_domain;
 mod server;
 mod settings;
+mod signing;
 mod submission;
+pub mod why;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
+pub use analysis::{Evaluation, EvaluationSink};
 pub use delivery::AccountDelivery;
 pub use mark::Marks;
 pub use metrics::Metrics;
 pub use sandbox::Sandbox;
 pub use server::{Server, Services};
 pub use settings::{CleartextLogin, Endpoint, PlaintextDelivery, Security, Settings, Timeouts};
+pub use signing::{Signing, SigningKeyError};
 
 pub use mailstead_smtp::server::Role;

@@ -7,7 +7,7 @@ use mailstead_smtp::{Reply, Verb};
 
 use crate::connection::{Connection, Transaction};
 use crate::inbound::{Arrival, InboundHeader, Origin};
-use crate::reception::{Examine, Reception};
+use crate::reception::{Examine, Finished, Reception};
 use crate::reply;
 use crate::submission::SubmissionHeader;
 
@@ -45,23 +45,23 @@ impl Connection {
 
     async fn accept(&self, transaction: Transaction, reception: Reception, received: Received) -> Result<Reply, Reply> {
         self.provoked_by_recipients(&transaction).await?;
-        let (staged, header) = reception.finish().await?;
+        let Finished { staged, header, signed } = reception.finish().await?;
         let structure = staged.content().structure();
         self.check_declared(&transaction.mail, received, structure)?;
         let origin = self.origin(&transaction, structure.needs_smtputf8());
         match self.endpoint.role {
             Role::Transfer => {
-                let recipients = transaction.recipients.into_iter();
                 let arrival = Arrival {
                     sender: transaction.mail.from,
-                    recipients: recipients.filter_map(|(path, destination)| Some((path, destination?))).collect(),
+                    recipients: transaction.recipients,
                     origin,
                     staged,
-                    header,
+                    signed,
+                    spf: transaction.spf,
                 };
                 Ok(self.server.deliver_inbound(arrival).await)
             }
-            Role::Submission => self.submit(transaction, origin, staged, &header).await,
+            Role::Submission => self.submit(transaction, origin, staged, &header, signed).await,
         }
     }
 

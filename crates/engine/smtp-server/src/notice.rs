@@ -80,7 +80,7 @@ impl Server {
             date: now,
             arrival: Some(Date::utc(arrival.origin.at)),
             recipients: &recipients,
-            original_header: &arrival.header,
+            original_header: arrival.header(),
             boundary: &self.random_name(),
         };
         report.compose()

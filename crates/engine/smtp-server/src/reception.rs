@@ -7,6 +7,7 @@ use mailstead_runtime::Deadline;
 use mailstead_smtp::Reply;
 use mailstead_store::{Stage, Staged};
 
+use crate::authentication::{Hashing, Signed};
 use crate::reply;
 
 /// Longest header. It is held in memory, and nobody needs more.
@@ -24,6 +25,7 @@ pub(crate) struct Reception {
     stage: Stage,
     examiner: Box<dyn Examine>,
     head: Head,
+    hashing: Option<Hashing>,
     /// For the whole message.
     pub(crate) deadline: Deadline,
 }
@@ -39,16 +41,30 @@ enum Head {
 /// Looks at a complete header, with its empty line, and gives what is to stand in its place; or refuses the message.
 pub(crate) trait Examine: fmt::Debug + Send + Sync {
     fn examine(&self, header: &[u8], separator: Separator) -> Result<Vec<u8>, Reply>;
+
+    /// What is to be known about the body when the message ends: hashes for signatures. `received` is the header as it
+    /// came, `staged` what stands in its place.
+    fn hashing(&self, received: &[u8], staged: &[u8]) -> Option<Hashing>;
+}
+
+/// A message that is on the disk.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) staged: Staged,
+    /// The header as it was staged.
+    pub(crate) header: Vec<u8>,
+    /// What signatures need, where it was asked for.
+    pub(crate) signed: Option<Signed>,
 }
 
 impl Reception {
     pub(crate) fn new(stage: Stage, examiner: Box<dyn Examine>, deadline: Deadline) -> Reception {
-        Reception { stage, examiner, head: Head::Collecting(Vec::new()), deadline }
+        Reception { stage, examiner, head: Head::Collecting(Vec::new()), hashing: None, deadline }
     }
 
     /// Takes a piece of the message. After an error the rest is of no use.
     pub(crate) async fn receive(&mut self, piece: &[u8]) -> Result<(), Reply> {
-        let Head::Collecting(collected) = &mut self.head else { return self.stage(piece).await };
+        let Head::Collecting(collected) = &mut self.head else { return self.stage_body(piece).await };
         // An end may straddle two pieces.
         let searched = collected.len().saturating_sub(3);
         collected.extend_from_slice(piece);
@@ -61,11 +77,11 @@ impl Reception {
         let mut header = std::mem::take(collected);
         let body = header.split_off(end);
         self.stage_header(&header, Separator::Present).await?;
-        self.stage(&body).await
+        self.stage_body(&body).await
     }
 
-    /// Ends the message: what was staged, and its header.
-    pub(crate) async fn finish(mut self) -> Result<(Staged, Vec<u8>), Reply> {
+    /// Ends the message.
+    pub(crate) async fn finish(mut self) -> Result<Finished, Reply> {
         if let Head::Collecting(header) = &mut self.head {
             let header = std::mem::take(header);
             self.stage_header(&header, Separator::Missing).await?;
@@ -73,15 +89,24 @@ impl Reception {
         let header = match self.head {
             Head::Staged(header) | Head::Collecting(header) => header,
         };
+        let signed = self.hashing.map(Hashing::finish);
         let staged = self.stage.finish().await.map_err(|error| refuse(&error))?;
-        Ok((staged, header))
+        Ok(Finished { staged, header, signed })
     }
 
     async fn stage_header(&mut self, header: &[u8], separator: Separator) -> Result<(), Reply> {
-        let header = self.examiner.examine(header, separator)?;
-        self.stage(&header).await?;
-        self.head = Head::Staged(header);
+        let staged = self.examiner.examine(header, separator)?;
+        self.hashing = self.examiner.hashing(header, &staged);
+        self.stage(&staged).await?;
+        self.head = Head::Staged(staged);
         Ok(())
+    }
+
+    async fn stage_body(&mut self, octets: &[u8]) -> Result<(), Reply> {
+        if let Some(hashing) = &mut self.hashing {
+            hashing.update(octets);
+        }
+        self.stage(octets).await
     }
 
     async fn stage(&mut self, octets: &[u8]) -> Result<(), Reply> {

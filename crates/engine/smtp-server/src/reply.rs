@@ -108,12 +108,36 @@ pub(crate) fn one_recipient_for_null_sender() -> Reply {
     Reply::new(452, status(4, 5, 3), "only one recipient allowed with null reverse-path")
 }
 
+pub(crate) fn one_recipient_without_spf() -> Reply {
+    Reply::new(452, status(4, 5, 3), "only one recipient allowed without spf pass")
+}
+
 pub(crate) fn not_local() -> Reply {
     Reply::new(550, status(5, 1, 1), "not accepting email for domain")
 }
 
 pub(crate) fn no_such_user() -> Reply {
     Reply::new(550, status(5, 1, 1), "no such user")
+}
+
+// The sender
+
+/// RFC 9989 §5.4, RFC 7372 §3.3 has 5.7.26 for it where several checks failed; 5.7.1 says that it is policy. The text is for
+/// whoever runs the sending server.
+pub(crate) fn refused_by_dmarc(author: &Domain, policy_domain: &Domain, cause: &str) -> Reply {
+    let text = format!("refused by the DMARC policy of {policy_domain} (p=reject): for {author}, {cause}");
+    Reply::new(550, status(5, 7, 1), text)
+}
+
+/// There is or may be a policy to be followed, and whether the message deserves it cannot be known now (RFC 7372 §3.3 is
+/// for ever, this is for now).
+pub(crate) fn authentication_undecided(author: &Domain) -> Reply {
+    let text = format!("whether this message is from {author} cannot be checked now, try again later");
+    Reply::new(451, status(4, 7, 1), text)
+}
+
+pub(crate) fn too_many_authors() -> Reply {
+    Reply::new(550, status(5, 7, 1), "addresses of too many domains in the From header")
 }
 
 // The message

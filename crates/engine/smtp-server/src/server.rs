@@ -12,10 +12,12 @@ use mailstead_runtime::{Clock, Random, Shutdown};
 use mailstead_store::Store;
 use tokio::sync::watch;
 
+use crate::analysis::EvaluationSink;
 use crate::delivery::AccountDelivery;
 use crate::mark::Marks;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
+use crate::signing::Signing;
 use crate::submission::Allowance;
 
 /// What the server works with.
@@ -39,6 +41,10 @@ pub struct Services {
     pub shutdown: Shutdown,
     /// Names connections towards the outside.
     pub marks: Marks,
+    /// Keys of our domains.
+    pub signing: Signing,
+    /// Takes what DMARC reports are made of.
+    pub evaluations: Arc<dyn EvaluationSink>,
     /// Counters.
     pub metrics: Metrics,
 }

@@ -17,12 +17,14 @@ use mailstead_smtp::server::Role;
 use mailstead_smtp::{Reply, Strictness};
 use mailstead_store::{AccountId, Staged};
 
+use crate::authentication::{Hashing, Signed};
 use crate::connection::{Connection, Transaction};
 use crate::inbound::{Origin, RECEIVED_MAX, without_forged_results};
 use crate::reception::{Examine, Separator};
 use crate::reply;
 use crate::sandbox::Sandbox;
 use crate::server::Server;
+use crate::signing::Signing;
 
 /// Looks at the header of submitted mail and completes it.
 #[derive(Debug)]
@@ -34,6 +36,7 @@ pub(crate) struct SubmissionHeader {
     now: Timestamp,
     /// Left-hand side of a Message-ID, should there be none.
     unique: String,
+    signing: Signing,
 }
 
 impl SubmissionHeader {
@@ -46,6 +49,7 @@ impl SubmissionHeader {
             strictness: server.settings.strictness,
             now: server.services.clock.now(),
             unique: server.random_name(),
+            signing: server.services.signing.clone(),
         }
     }
 }
@@ -77,6 +81,13 @@ impl Examine for SubmissionHeader {
         completed.extend(without_forged_results(header, &self.hostname));
         Ok(completed)
     }
+
+    fn hashing(&self, _received: &[u8], staged: &[u8]) -> Option<Hashing> {
+        let author = author(staged)?;
+        let domain = author.domain()?;
+        let has_key = !self.signing.signers(domain).is_empty();
+        has_key.then(|| Hashing::new(staged, |body| self.signing.request(domain, body)))
+    }
 }
 
 /// The one address in the one From field.
@@ -104,6 +115,7 @@ impl Connection {
         origin: Origin,
         staged: Staged,
         header: &[u8],
+        signed: Option<Signed>,
     ) -> Result<Reply, Reply> {
         let server = &self.server;
         let user = self.user.as_ref().ok_or_else(reply::processing)?;
@@ -113,7 +125,8 @@ impl Connection {
         }
         let sender = transaction.mail.from;
         let recipients: Vec<Address> = transaction.recipients.into_iter().map(|(to, _)| to).collect();
-        let prefix = submission_trace(&server.settings.hostname, &origin, &sender, &recipients);
+        let mut prefix = submission_trace(&server.settings.hostname, &origin, &sender, &recipients);
+        prefix.push_str(&self.signatures(header, signed, &origin));
         let (count, size) = (recipients.len(), staged.size());
         let envelope = Envelope {
             submitter: Some(user.account.id()),
@@ -137,6 +150,20 @@ impl Connection {
                 Err(reply)
             }
         }
+    }
+}
+
+impl Connection {
+    /// The signatures of the author's domain. A message that cannot be signed is not held back: its sender would wait for
+    /// something that only the administrator can mend, who is told.
+    fn signatures(&self, header: &[u8], signed: Option<Signed>, origin: &Origin) -> String {
+        let Some(signed) = signed else { return String::new() };
+        let domain = author(header).and_then(|author| author.domain().cloned());
+        let Some(domain) = domain else { return String::new() };
+        self.server.services.signing.sign(&domain, &signed, origin.at).unwrap_or_else(|error| {
+            tracing::error!(%domain, %error, "message not signed");
+            String::new()
+        })
     }
 }
 

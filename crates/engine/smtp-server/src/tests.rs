@@ -1,16 +1,17 @@
 //! Scenarios: a whole server over streams in memory. Each begins with [`Scene::new`], where everything works, and names
 //! one deviation.
 
+mod authentication;
 mod connection;
 mod inbound;
 mod sandbox;
 mod submission;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mailstead_config::{Config, Directory};
-use mailstead_dns::{LookupErrorKind, Mx, Record, RecordType, Target};
+use mailstead_dns::{LookupErrorKind, Mx, Record, RecordType, Resolver, Target, Txt};
 use mailstead_login::Login;
 use mailstead_names::{Domain, Secret};
 use mailstead_net::limits::{AuthFailureSettings, AuthFailures, ConnectionLimitSettings, ConnectionLimits};
@@ -26,7 +27,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::{AccountDelivery, CleartextLogin, Endpoint, Marks, Metrics, Security, Server, Services, Settings};
+use crate::{
+    AccountDelivery, CleartextLogin, Endpoint, Evaluation, EvaluationSink, Marks, Metrics, Security, Server, Services,
+    Settings, Signing,
+};
 
 const HOST: &str = "mx.example.org";
 const PASSWORD: &str = "correct horse";
@@ -53,14 +57,37 @@ const CONFIG: &str = r#"
     "#;
 
 /// A server with some accounts (`poor` has no room, `off` may not log in, `unborn` is configured but not in the store)
-/// and some senders in the DNS.
+/// and some senders in the DNS. Everybody connects from 192.0.2.7.
 struct Scene {
     server: Arc<Server>,
     store: Store,
+    zones: Arc<Zones>,
+    evaluations: Arc<Evaluations>,
     tls: ServerTls,
     failures: Arc<AuthFailures>,
     limits: Arc<ConnectionLimits>,
     _data: TempDir,
+}
+
+/// Keeps what was evaluated, a line each: Author Domain, result, what was done, and why it is something else than asked for.
+#[derive(Debug, Default)]
+struct Evaluations(Mutex<Vec<String>>);
+
+impl Evaluations {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl EvaluationSink for Evaluations {
+    fn evaluated(&self, evaluation: Evaluation<'_>) {
+        let Evaluation { remote, envelope_from, envelope_to, dmarc, applied, overrides, .. } = evaluation;
+        let name = |domain: Option<&Domain>| domain.map_or("-", Domain::as_ascii).to_owned();
+        let (from, to, author) = (name(envelope_from), name(envelope_to), name(dmarc.author.as_ref()));
+        let overrides = overrides.join(",");
+        let line = format!("{remote} {from} {to}: {author} {} {} [{overrides}]", dmarc.status, applied.as_str());
+        self.0.lock().unwrap().push(line);
+    }
 }
 
 /// What a test changes before the server is made.
@@ -79,6 +106,7 @@ impl Setting {
         let mx = |name: &str| Record::Mx(Mx { preference: 10, exchange: Target::parse(name) });
         let zones = Zones::new()
             .with("client.example", mx("mx.client.example"))
+            .with("client.example", Record::Txt(Txt::from("v=spf1 ip4:192.0.2.7 -all")))
             .with("bücher.example", mx("mx.client.example"))
             .with("null.example", mx("."))
             .with("address.example", Record::A([192, 0, 2, 7].into()))
@@ -113,6 +141,8 @@ impl Setting {
             }
         }
         let config = Config::parse(&self.config, "test.toml".as_ref()).unwrap_or_else(|problems| panic!("{problems}"));
+        let signing = Signing::load(&config.directory).unwrap();
+        let (zones, evaluations) = (Arc::new(self.zones), Arc::new(Evaluations::default()));
         let directory: watch::Receiver<Arc<Directory>> = watch::Sender::new(config.directory).subscribe();
         let random = Arc::new(SeededRandom::new(1));
         let delivery =
@@ -149,16 +179,20 @@ impl Setting {
             login,
             queue,
             directory,
-            resolver: Arc::new(self.zones),
+            resolver: Arc::clone(&zones) as Arc<dyn Resolver>,
             clock: Arc::clone(&clock),
             random,
             shutdown,
             marks: Marks::new(&[7; 24]),
+            signing,
+            evaluations: Arc::clone(&evaluations) as Arc<dyn EvaluationSink>,
             metrics: self.metrics,
         };
         Scene {
             server: Server::new(services, self.settings),
             store,
+            zones,
+            evaluations,
             tls: Certificates::server(&[HOST]),
             failures,
             limits: ConnectionLimits::new(ConnectionLimitSettings::default(), clock),
@@ -227,21 +261,26 @@ impl Scene {
 
     /// The messages in an account's Inbox, whole.
     async fn inbox(&self, account: &str) -> Vec<String> {
+        self.mailbox(account, "Inbox").await.expect("an inbox")
+    }
+
+    /// The messages in a mailbox, whole; nothing where there is no such mailbox.
+    async fn mailbox(&self, account: &str, mailbox: &'static str) -> Option<Vec<String>> {
         self.check_store().await;
         let account = self.account(account).await;
         let rows = account
-            .read(|read| {
-                let inbox = read.mailbox_by_name("Inbox")?.unwrap();
-                read.messages(inbox.id, &UidSet::all(), Detail::Row, 1000)
+            .read(|read| match read.mailbox_by_name(mailbox)? {
+                Some(found) => read.messages(found.id, &UidSet::all(), Detail::Row, 1000).map(Some),
+                None => Ok(None),
             })
             .await
-            .unwrap();
+            .unwrap()?;
         let mut messages = Vec::new();
         for row in rows {
             let reader = account.open_message(row.state.id).await.unwrap();
             messages.push(String::from_utf8(reader.read(0..reader.size()).await.unwrap()).unwrap());
         }
-        messages
+        Some(messages)
     }
 
     async fn only_message(&self, account: &str) -> String {

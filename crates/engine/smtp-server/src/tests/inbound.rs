@@ -26,6 +26,14 @@ async fn a_message_is_stored_with_its_trace() {
     let mark = Marks::new(&[7; 24]).mark(ConnectionId(42));
     let expected = format!(
         "Return-Path: <a@client.example>\r\nDelivered-To: Jane+x@example.org\r\n\
+         Authentication-Results: mx.example.org; iprev=permerror (without dnssec)\r\n \
+         policy.iprev=192.0.2.7; dkim=none; spf=pass (without dnssec)\r\n \
+         smtp.mailfrom=client.example; dmarc=none (without dnssec)\r\n \
+         header.from=client.example\r\n\
+         Received-SPF: pass (mx.example.org: client.example designates 192.0.2.7\r\n \
+         as permitted sender, without DNSSEC) receiver=mx.example.org;\r\n \
+         identity=mailfrom; client-ip=192.0.2.7; envelope-from=\"a@client.example\";\r\n \
+         helo=client.example; mechanism=\"ip4:192.0.2.7\"\r\n\
          Received: from client.example ([192.0.2.7]) by mx.example.org with ESMTP id\r\n \
          {mark} for <Jane+x@example.org>; Thu, 15 Jan 2026 "
     );
@@ -47,11 +55,17 @@ async fn a_message_is_stored_with_the_record_of_its_arrival() {
         read.facts(id, crate::record::KIND)
     });
     let facts = facts.await.unwrap().expect("the record");
+    let mark = Marks::new(&[7; 24]).mark(ConnectionId(42));
+    assert_eq!((facts.version, facts.reference.as_deref()), (crate::record::VERSION, Some(mark.as_str())));
+    let mut record: serde_json::Value = serde_json::from_slice(&facts.payload).unwrap();
+    let checks = record.as_object_mut().unwrap().remove("checks").unwrap();
+    assert_eq!((checks["spf"]["result"].as_str(), checks["dmarc"]["result"].as_str()), (Some("pass"), Some("none")));
+    let at = record.as_object_mut().unwrap().remove("at").unwrap();
+    assert!(at.as_str().unwrap().starts_with("2026-01-15T12:"), "{at}");
     assert_eq!(
-        String::from_utf8(facts.payload).unwrap(),
+        record.to_string(),
         format!(
-            r#"{{"hello":"client.example","id":"{}","mail-from":"<a@client.example>","protocol":"ESMTP","rcpt-to":"jane@example.org","reasons":["unchecked"],"remote":"192.0.2.7","tls":null}}"#,
-            Marks::new(&[7; 24]).mark(ConnectionId(42))
+            r#"{{"decision":"accept","hello":"client.example","id":"{mark}","mail-from":"<a@client.example>","mailbox":null,"protocol":"ESMTP","rcpt-to":"jane@example.org","reasons":["no-bad-signals"],"remote":"192.0.2.7","reply":null,"tls":null,"trusted":null}}"#,
         )
     );
 }
@@ -112,14 +126,14 @@ async fn recipients_must_be_ours() {
         .play(
             "C: MAIL FROM:<a@client.example>
             S: 250 2.1.0 sender ok
-            C: RCPT TO:<nobody@example.org>
-            S: 550 5.1.1 no such user
             C: RCPT TO:<jane@elsewhere.example>
             S: 550 5.1.1 not accepting email for domain
             C: RCPT TO:<jane@[192.0.2.25]>
             S: 550 5.1.1 not accepting email for domain
             C: DATA
             S: 554 5.5.1 no valid recipients
+            C: RCPT TO:<nobody@example.org>
+            S: 250 2.1.5 recipient ok
             C: RCPT TO:<postmaster>
             S: 250 2.1.5 recipient ok
             C: RCPT TO:<PostMaster@mx.example.org>
@@ -128,6 +142,58 @@ async fn recipients_must_be_ours() {
             S: 250 2.1.5 recipient ok",
         )
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_learns_quickly_who_exists() {
+    let scene = Scene::new().await;
+    let mut client = scene.inbound().await;
+    client.ehlo().await;
+    for recipients in [&["nobody@example.org"][..], &["nobody@example.org", "noone@example.org"]] {
+        let before = tokio::time::Instant::now();
+        let answer = client.send("a@client.example", recipients, MESSAGE).await;
+        assert_eq!(answer, "550 5.1.1 no such user");
+        assert!(before.elapsed().as_secs() >= 5);
+    }
+    // Who has real correspondents here learns of a mistake by a notice.
+    let recipients = ["nobody@example.org", "jane@example.org"];
+    assert_eq!(client.send("a@client.example", &recipients, MESSAGE).await, "250 2.2.0 it is done");
+    let queued = scene.queued().await;
+    assert!(queued[0].message.contains("  <nobody@example.org>\r\n    550 5.1.1 no such user\r\n"));
+    assert_eq!(scene.evaluations.take().len(), 1, "of those who do not exist nothing is reported");
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_recipients_need_an_authorized_sender() {
+    let scene = Scene::new().await;
+    let mut client = scene.inbound().await;
+    client.ehlo().await;
+    client
+        .play(
+            "C: MAIL FROM:<a@address.example>
+            S: 250 2.1.0 sender ok
+            C: RCPT TO:<jane@example.org>
+            S: 250 2.1.5 recipient ok
+            C: RCPT TO:<jane@example.org>
+            S: 250 2.1.5 recipient ok
+            C: RCPT TO:<joe@example.org>
+            S: 452 4.5.3 only one recipient allowed without spf pass
+            C: RSET
+            S: 250 2.0.0 ok
+            C: MAIL FROM:<a@client.example>
+            S: 250 2.1.0 sender ok
+            C: RCPT TO:<jane@example.org>
+            S: 250 2.1.5 recipient ok
+            C: RCPT TO:<joe@example.org>
+            S: 250 2.1.5 recipient ok",
+        )
+        .await;
+    let asked = scene
+        .zones
+        .asked()
+        .into_iter()
+        .filter(|(name, kind)| (name.as_ascii(), *kind) == ("client.example", RecordType::Txt));
+    assert_eq!(asked.count(), 1, "only where somebody has to know");
 }
 
 #[tokio::test(start_paused = true)]

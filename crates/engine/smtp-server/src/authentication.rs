@@ -1,0 +1,260 @@
+//! Who sent a message: iprev, SPF, DKIM, DMARC and ARC, gathered once for all recipients.
+//!
+//! The checks run at the same time. A look-up that comes too late is a temporary error of its own check only, because
+//! deadlines are the resolver's. What is made of the results is decided in `analysis.rs`.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::Timestamp;
+use mailstead_dns::Resolver;
+use mailstead_mailauth::crypto::AwsLcRs;
+use mailstead_mailauth::dkim::{self, BodyHasher, BodyHashes};
+use mailstead_mailauth::results::{AuthenticationResults, Form, MethodResult, Ptype, ResultCode};
+use mailstead_mailauth::{arc, dmarc, iprev, psl, received_spf, spf};
+use mailstead_names::{Domain, EhloName, ReversePath};
+
+use crate::inbound::Origin;
+
+/// The cryptography of all checks.
+pub(crate) static CRYPTO: AwsLcRs = AwsLcRs;
+
+/// A header as it was received, and the hashes of the body that its signatures need.
+#[derive(Debug)]
+pub(crate) struct Signed {
+    header: Vec<u8>,
+    body: BodyHashes,
+}
+
+impl Signed {
+    /// The header that counts: as it was received, or as it will be sent.
+    pub(crate) fn header(&self) -> &[u8] {
+        &self.header
+    }
+
+    pub(crate) fn body(&self) -> &BodyHashes {
+        &self.body
+    }
+}
+
+/// Hashes a body while it passes by.
+pub(crate) struct Hashing {
+    header: Vec<u8>,
+    body: BodyHasher<'static>,
+}
+
+impl std::fmt::Debug for Hashing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Hashing behind a header of {} octets", self.header.len())
+    }
+}
+
+impl Hashing {
+    /// Of what the signatures of a header need, as it was received.
+    pub(crate) fn to_verify(header: &[u8]) -> Hashing {
+        Hashing::new(header, |body| {
+            // They say which hashes they will need.
+            dkim::Verifier::new(header, body);
+            arc::Verifier::new(header, body);
+        })
+    }
+
+    /// Behind a header; `request` says which hashes are needed.
+    pub(crate) fn new(header: &[u8], request: impl FnOnce(&mut BodyHasher<'static>)) -> Hashing {
+        let mut body = BodyHasher::new(&CRYPTO);
+        request(&mut body);
+        Hashing { header: header.to_vec(), body }
+    }
+
+    pub(crate) fn update(&mut self, octets: &[u8]) {
+        self.body.update(octets);
+    }
+
+    pub(crate) fn finish(self) -> Signed {
+        Signed { header: self.header, body: self.body.finish() }
+    }
+}
+
+/// An SPF check with what it was about.
+#[derive(Debug, Clone)]
+pub(crate) struct SpfCheck {
+    pub(crate) query: spf::Query,
+    pub(crate) verdict: spf::Verdict,
+}
+
+/// What is known about who sent a message.
+#[derive(Debug)]
+pub(crate) struct Authentication {
+    pub(crate) iprev: iprev::Verdict,
+    pub(crate) spf: SpfCheck,
+    pub(crate) dkim: dkim::Verification,
+    pub(crate) dmarc: dmarc::DmarcResult,
+    pub(crate) arc: arc::Chain,
+}
+
+/// Whether the client may use the reverse-path (RFC 7208).
+pub(crate) async fn check_spf(
+    resolver: &dyn Resolver,
+    hostname: &Domain,
+    remote: IpAddr,
+    sender: &ReversePath,
+    hello: &EhloName,
+    at: Timestamp,
+) -> SpfCheck {
+    let query = spf::Query::mail_from(remote, sender, hello, system_time(at)).received_by(hostname.clone());
+    let verdict = spf::check_host(resolver, &query).await;
+    SpfCheck { query, verdict }
+}
+
+/// Gathers everything about an arrived message. `spf` is given where it was needed before.
+pub(crate) async fn authenticate(
+    resolver: &dyn Resolver,
+    hostname: &Domain,
+    sender: &ReversePath,
+    origin: &Origin,
+    signed: &Signed,
+    spf: Option<SpfCheck>,
+) -> Authentication {
+    let policy = dkim::Policy::new(system_time(origin.at), &psl::is_public_suffix);
+    // The hashes have been made: these are asked for nothing.
+    let mut unused = BodyHasher::new(&CRYPTO);
+    let dkim = dkim::Verifier::new(&signed.header, &mut unused);
+    let arc = arc::Verifier::new(&signed.header, &mut unused);
+    let spf = async {
+        match spf {
+            Some(spf) => spf,
+            None => check_spf(resolver, hostname, origin.remote, sender, &origin.hello, origin.at).await,
+        }
+    };
+    let (iprev, spf, dkim, arc) = tokio::join!(
+        iprev::check_iprev(resolver, origin.remote),
+        spf,
+        dkim.verify(resolver, &signed.body, &policy),
+        arc.verify(resolver, &signed.body, &policy),
+    );
+    let authors = dmarc::author_domains(&signed.header);
+    let dmarc = dmarc::evaluate(resolver, &authors, &identifiers(&spf.verdict, &dkim)).await;
+    Authentication { iprev, spf, dkim, dmarc, arc }
+}
+
+pub(crate) fn system_time(at: Timestamp) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(u64::try_from(at.as_second()).unwrap_or(0))
+}
+
+/// What DMARC compares with the Author Domain (RFC 9989 §4.3).
+fn identifiers(spf: &spf::Verdict, dkim: &dkim::Verification) -> Vec<dmarc::Identifier> {
+    use dmarc::Outcome;
+    let spf = spf.domain.iter().map(|domain| dmarc::Identifier {
+        mechanism: dmarc::Mechanism::Spf,
+        domain: domain.clone(),
+        outcome: match spf.result {
+            spf::SpfResult::Pass => Outcome::Pass,
+            spf::SpfResult::TempError => Outcome::TempError,
+            _ => Outcome::Fail,
+        },
+    });
+    let dkim = dkim.outcomes.iter().filter_map(|outcome| {
+        Some(dmarc::Identifier {
+            mechanism: dmarc::Mechanism::Dkim,
+            domain: outcome.domain.clone()?,
+            outcome: match outcome.status {
+                _ if outcome.authenticated().is_some() => Outcome::Pass,
+                dkim::Status::TempError => Outcome::TempError,
+                _ => Outcome::Fail,
+            },
+        })
+    });
+    spf.chain(dkim).collect()
+}
+
+impl Authentication {
+    /// The domains that are proved to have to do with the message: that of MAIL FROM, and those that signed.
+    pub(crate) fn verified_domains(&self) -> impl Iterator<Item = &Domain> {
+        let spf = self.spf.verdict.domain.iter().filter(|_| self.spf.verdict.result == spf::SpfResult::Pass);
+        spf.chain(self.dkim.authenticated())
+    }
+
+    /// Authentication-Results and Received-SPF, for the copy of one recipient. `overrides` are the reasons for not doing
+    /// what DMARC asks for (RFC 9990 names them).
+    pub(crate) fn fields(&self, hostname: &Domain, overrides: &[&str], form: Form) -> String {
+        let results = AuthenticationResults::new(hostname.clone()).with(self.iprev_result());
+        let results = self.dkim_results().into_iter().fold(results, AuthenticationResults::with);
+        let results = results.with(self.spf_result()).with(self.dmarc_result(overrides));
+        let results = match self.arc_result() {
+            Some(arc) => results.with(arc),
+            None => results,
+        };
+        let received_spf = received_spf::ReceivedSpf::new(&self.spf.query, &self.spf.verdict);
+        results.to_field(form) + &received_spf.field()
+    }
+
+    fn iprev_result(&self) -> MethodResult {
+        let iprev = &self.iprev;
+        let code = ResultCode::from(iprev.result.as_str());
+        MethodResult::iprev(code, iprev.ip).with_dnssec(iprev.authenticity)
+    }
+
+    fn spf_result(&self) -> MethodResult {
+        let verdict = &self.spf.verdict;
+        let code = ResultCode::from(verdict.result.as_str());
+        let name = verdict.domain.as_ref().map_or_else(|| self.spf.query.ehlo().to_owned(), Domain::to_string);
+        let result = match verdict.identity {
+            spf::Identity::MailFrom => MethodResult::spf_mailfrom(code, name),
+            spf::Identity::Helo => MethodResult::spf_helo(code, name),
+        };
+        result.with_dnssec(verdict.authenticity)
+    }
+
+    fn dkim_results(&self) -> Vec<MethodResult> {
+        if self.dkim.outcomes.is_empty() {
+            return vec![MethodResult::new(mailstead_mailauth::results::Method::Dkim, ResultCode::None)];
+        }
+        let result = |outcome: &dkim::Outcome| {
+            let code = ResultCode::from(outcome.status.name());
+            let domain = outcome.domain.as_ref().map(Domain::to_string).unwrap_or_default();
+            let selector = outcome.selector.as_ref().map_or("", |selector| selector.as_str());
+            let algorithm = outcome.algorithm().map_or("", |algorithm| algorithm.name());
+            let mut result = MethodResult::dkim(code, domain, selector, algorithm);
+            if let Some((key_type, bits)) = outcome.key_size() {
+                result = result.with_comment(&format!("{bits} bit {key_type}"));
+            }
+            if let Some(reason) = outcome.reasons.first() {
+                result = result.with_reason(reason.to_string());
+            }
+            if let Some(signature) = &outcome.signature {
+                // RFC 6008 §4: the first eight characters tell signatures of one domain apart.
+                let begin = signature.signature.get(..6).unwrap_or(&signature.signature);
+                result = result.with_property(Ptype::Header, "b", BASE64.encode(begin));
+            }
+            if let Some(identity) = outcome.identity() {
+                result = result.with_property(Ptype::Header, "i", identity.to_string());
+            }
+            result.with_dnssec(outcome.authenticity)
+        };
+        self.dkim.outcomes.iter().map(result).collect()
+    }
+
+    fn dmarc_result(&self, overrides: &[&str]) -> MethodResult {
+        let dmarc = &self.dmarc;
+        let code = ResultCode::from(dmarc.status.as_str());
+        let mut result = match &dmarc.author {
+            Some(author) => MethodResult::dmarc(code, author.clone()),
+            None => MethodResult::new(mailstead_mailauth::results::Method::Dmarc, code),
+        };
+        if let Some(policy) = &dmarc.policy {
+            result = result.with_property(Ptype::Policy, "dmarc", policy.effective.as_str());
+        }
+        if !overrides.is_empty() {
+            result = result.with_comment(&format!("override {}", overrides.join(",")));
+        }
+        result.with_dnssec(dmarc.authenticity())
+    }
+
+    /// Only where there is a chain: it is information.
+    fn arc_result(&self) -> Option<MethodResult> {
+        let code = ResultCode::from(self.arc.status.name());
+        (code != ResultCode::None).then(|| MethodResult::arc(code, self.iprev.ip))
+    }
+}
