@@ -8,6 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mailstead_config::{DnsMode, LogLevel};
 use mailstead_names::Address;
 
+use crate::checks::options::{
+    ArcCommand, DkimCommand, DmarcCommand, DnsblCommand, EXIT_HELP, IprevOptions, SpfCommand,
+};
 use crate::failure::Failure;
 
 /// A complete mail server in one program.
@@ -33,9 +36,30 @@ pub(crate) enum Command {
     /// Look after the message store.
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Show what is known about a message.
+    #[command(subcommand)]
+    Message(MessageCommand),
     /// Ask the DNS as the server does, and show what DNSSEC proves.
     #[command(subcommand)]
     Dns(DnsCommand),
+    /// Look up, read and check SPF records: who may send for a domain.
+    #[command(subcommand)]
+    Spf(SpfCommand),
+    /// Make keys for DKIM, look them up, sign and verify messages.
+    #[command(subcommand)]
+    Dkim(DkimCommand),
+    /// Look up DMARC records, and check messages by them.
+    #[command(subcommand)]
+    Dmarc(DmarcCommand),
+    /// Verify the ARC chain of a message: what those who passed it on say that they found.
+    #[command(subcommand)]
+    Arc(ArcCommand),
+    /// Check whether the address of a client has a name that has this address.
+    #[command(after_help = EXIT_HELP)]
+    Iprev(IprevOptions),
+    /// Ask DNS lists for addresses, and whether the lists are alive.
+    #[command(subcommand)]
+    Dnsbl(DnsblCommand),
     /// Print the version.
     Version,
 }
@@ -162,6 +186,23 @@ pub(crate) enum StoreCommand {
         /// Remove the files that belong to nothing.
         #[arg(long)]
         remove_orphans: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MessageCommand {
+    /// Explain what became of a message that came in, accepted or refused, and what would have changed that.
+    ///
+    /// What is known of refused messages is kept for 30 days.
+    Why {
+        /// The id in parentheses in the reply to the sender, or after `id` in our Received field.
+        #[arg(allow_hyphen_values = true)]
+        id: String,
+        /// Print what is kept as it is: a line of JSON for each copy.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         place: Place,
     },

@@ -179,7 +179,9 @@ async fn without_server(watch: &ConfigWatch, config: &Config, request: Request) 
         Request::Stop => {
             return Err(Failure::new(format!("no server is running on {}", config.data_directory.display())));
         }
-        Request::StoreCheck { .. } | Request::AccountList if !config.data_directory.exists() => {
+        Request::StoreCheck { .. } | Request::AccountList | Request::MessageWhy { .. }
+            if !config.data_directory.exists() =>
+        {
             return Err(Failure::new(format!("there is no data in {} yet", config.data_directory.display())));
         }
         _ => {}

@@ -21,6 +21,7 @@ use mailstead_runtime::{Supervisor, SystemClock, SystemRandom};
 use crate::cli::{CONFIG_FILE, DnsCommand, DnsLookup, DnsQuestion, DnsSource, DnsTrace, print};
 use crate::failure::Failure;
 use report::Report;
+pub(crate) use report::{error_kind, status, with_dnssec};
 
 /// File of the data directory that keeps the root's trust anchors up to date.
 const ANCHOR_FILE: &str = "dns-trust-anchors";
@@ -76,7 +77,7 @@ async fn look_up(resolver: &DnsResolver, name: &Domain, record_type: RecordType)
 }
 
 /// Tells on standard error when names are resolved in another way than usual, so that output for programs stays clean.
-async fn say_notice(resolver: &DnsResolver) {
+pub(crate) async fn say_notice(resolver: &DnsResolver) {
     if let Ok((_, Some(notice))) = resolver.way().await {
         Failure::new(notice.to_string()).report();
     }
@@ -111,7 +112,7 @@ fn parse(record_type: &str, name: &str) -> Result<Vec<(Domain, RecordType)>, Fai
 }
 
 /// The resolver that a command asks: that of the configuration, changed by what the command line says.
-fn open(source: &DnsSource) -> Result<DnsResolver, Failure> {
+pub(crate) fn open(source: &DnsSource) -> Result<DnsResolver, Failure> {
     let mut dns = match &source.config {
         Some(file) => ConfigWatch::load(file)?.current().dns.clone(),
         None if Path::new(CONFIG_FILE).exists() => ConfigWatch::load(Path::new(CONFIG_FILE))?.current().dns.clone(),

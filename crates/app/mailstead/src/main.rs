@@ -2,10 +2,12 @@
 //!
 //! Composition only. `cli` says what can be asked for, `serve` runs a server from a configuration, `localserve`
 //! makes a configuration for trying things out, `operations` are the administrator's commands (run by the
-//! server when there is one, see `control`, and directly when not), `wiring` joins the engines to each other,
-//! `web` has the status page and the metrics. Everything that knows about mail is in the other crates.
+//! server when there is one, see `control`, and directly when not), `dns` and `checks` ask the DNS as the server
+//! does and show what comes of it, `wiring` joins the engines to each other, `web` has the status page and the
+//! metrics. Everything that knows about mail is in the other crates.
 
 mod binding;
+mod checks;
 mod cli;
 mod control;
 mod dns;
@@ -25,7 +27,7 @@ use clap::Parser as _;
 
 use cli::{Cli, Command};
 use failure::Failure;
-use operations::{Orphaned, Reading, Request};
+use operations::{Form, Orphaned, Reading, Request};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -73,7 +75,17 @@ fn run(cli: Cli) -> Result<(), Failure> {
                 let orphans = if remove_orphans { Orphaned::Remove } else { Orphaned::Keep };
                 control::run(&place, Request::StoreCheck { reading, orphans }).await
             }
+            Command::Message(cli::MessageCommand::Why { id, json, place }) => {
+                let form = if json { Form::Json } else { Form::Words };
+                control::run(&place, Request::MessageWhy { id, form }).await
+            }
             Command::Dns(command) => dns::run(command).await,
+            Command::Spf(command) => checks::spf(command).await,
+            Command::Dkim(command) => checks::dkim(command).await,
+            Command::Dmarc(command) => checks::dmarc(command).await,
+            Command::Arc(command) => checks::arc(command).await,
+            Command::Iprev(options) => checks::iprev(options).await,
+            Command::Dnsbl(command) => checks::dnsbl(command).await,
             Command::Version => cli::print(&format!("mailstead {}", env!("CARGO_PKG_VERSION"))),
         }
     });

@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use mailstead_net::resolver::{DURATION_BOUNDS, DnsResolver, OUTCOMES};
 use mailstead_runtime::Supervisor;
+use mailstead_smtp_server::{Evaluation, EvaluationSink};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, NoLabelSet};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
@@ -97,6 +99,32 @@ impl Collector for Dns {
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
         Ok(())
+    }
+}
+
+/// DMARC evaluations, counted. Reports to the owners of domains will be made of them here.
+#[derive(Debug)]
+pub(crate) struct Evaluations(Family<EvaluationLabels, Counter>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EvaluationLabels {
+    result: &'static str,
+    applied: &'static str,
+}
+
+impl Evaluations {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let family = Family::default();
+        registry.register("dmarc_evaluations", "Messages by DMARC result and what was done", family.clone());
+        Evaluations(family)
+    }
+}
+
+impl EvaluationSink for Evaluations {
+    fn evaluated(&self, evaluation: Evaluation<'_>) {
+        let labels =
+            EvaluationLabels { result: evaluation.dmarc.status.as_str(), applied: evaluation.applied.as_str() };
+        self.0.get_or_create(&labels).inc();
     }
 }
 

@@ -7,10 +7,14 @@ use std::path::Path;
 
 use mailstead_config::{AccountName, ConfigWatch, edit};
 use mailstead_names::{Address, Secret};
+use mailstead_smtp_server::{record, why};
 use mailstead_store::{Account, Depth, NewAccount, Orphans, Store, WeakVerifiers};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+
+/// Records of one id that are shown from each place. A connection can bring any number of messages.
+const MOST_RECORDS: usize = 100;
 
 /// What can be asked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,6 +32,18 @@ pub(crate) enum Request {
     AccountRemove { name: String },
     /// Verify the store.
     StoreCheck { reading: Reading, orphans: Orphaned },
+    /// What became of the messages with this id.
+    MessageWhy { id: String, form: Form },
+}
+
+/// How a record is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Form {
+    /// In words.
+    Words,
+    /// As it is kept.
+    Json,
 }
 
 /// How much a check reads.
@@ -98,6 +114,7 @@ impl Site<'_> {
             Request::AccountPassword { account, password } => self.set_password(&account, &password.secret()).await,
             Request::AccountRemove { name } => self.remove(&name).await,
             Request::StoreCheck { reading, orphans } => self.check(reading, orphans).await,
+            Request::MessageWhy { id, form } => self.why(&id, form).await,
         }
     }
 
@@ -177,6 +194,37 @@ impl Site<'_> {
         };
         let report = self.store.check(depth, orphans).await?;
         if report.is_clean() { Ok(report.to_string()) } else { Err(Failure::new(report.to_string())) }
+    }
+
+    /// What is kept of the arrival of all copies, refused ones first. An id stands for a connection, which may have brought
+    /// several messages.
+    async fn why(self, id: &str, form: Form) -> Result<String, Failure> {
+        // As it is copied from a reply.
+        let id = id.trim().trim_start_matches('(').trim_end_matches(')').to_owned();
+        let refused = self.store.refused().find(&id, MOST_RECORDS).await?;
+        let mut records: Vec<(String, Vec<u8>)> =
+            refused.into_iter().map(|refused| ("refused".to_owned(), refused.payload)).collect();
+        for account in self.store.accounts().await? {
+            let wanted = id.clone();
+            let read = account.read(move |read| read.facts_by_reference(record::KIND, &wanted, MOST_RECORDS));
+            let kept = format!("kept in account {}", account.name());
+            records.extend(read.await?.into_iter().map(|(_, facts)| (kept.clone(), facts.payload)));
+        }
+        if records.is_empty() {
+            let advice = "it is the word in parentheses in a reply, or after `id` in a Received field of ours";
+            return Err(Failure::new(format!(
+                "nothing is known of a message with the id `{id}` ({advice}; of refused messages it is kept for 30 days)"
+            )));
+        }
+        let shown = records.into_iter().map(|(place, payload)| match form {
+            Form::Json => String::from_utf8_lossy(&payload).into_owned(),
+            Form::Words => {
+                let words = why::explain(&payload);
+                words.unwrap_or_else(|| format!("{place}: a record that this version cannot read; --json shows it"))
+            }
+        });
+        let between = if form == Form::Json { "\n" } else { "\n\n" };
+        Ok(shown.collect::<Vec<_>>().join(between))
     }
 
     fn source(self) -> Result<String, Failure> {

@@ -101,6 +101,9 @@ impl Engines {
                 marks: marks(&config.data_directory, &random)?,
                 random,
                 shutdown: shutdown.clone(),
+                signing: mailstead_smtp_server::Signing::load(&config.directory)
+                    .map_err(|error| Failure::new(error.to_string()))?,
+                evaluations: Arc::new(metrics::Evaluations::register(&mut registry)),
                 metrics: mailstead_smtp_server::Metrics::register(&mut registry),
             },
             smtp_settings(config, sandbox),

@@ -21,14 +21,14 @@ pub(super) struct Report {
 }
 
 /// "with dnssec" or "without dnssec".
-pub(super) fn with_dnssec(authenticity: Authenticity) -> &'static str {
+pub(crate) fn with_dnssec(authenticity: Authenticity) -> &'static str {
     match authenticity {
         Authenticity::Secure => "with dnssec",
         Authenticity::Insecure => "without dnssec",
     }
 }
 
-pub(super) fn status(authenticity: Authenticity) -> &'static str {
+pub(crate) fn status(authenticity: Authenticity) -> &'static str {
     match authenticity {
         Authenticity::Secure => "secure",
         Authenticity::Insecure => "insecure",
@@ -42,7 +42,7 @@ pub(super) fn kind(kind: HopKind) -> &'static str {
     }
 }
 
-fn error_kind(kind: LookupErrorKind) -> &'static str {
+pub(crate) fn error_kind(kind: LookupErrorKind) -> &'static str {
     match kind {
         LookupErrorKind::Bogus => "bogus",
         LookupErrorKind::Timeout => "timeout",

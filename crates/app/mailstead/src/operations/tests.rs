@@ -104,3 +104,54 @@ fn sizes() {
     let shown = [0, 999, 1000, 1_250_000, 3_999_999_999].map(in_units);
     assert_eq!(shown, ["0 B", "999 B", "1.0 kB", "1.2 MB", "3.9 GB"]);
 }
+
+/// A record of an arrival, as the SMTP server keeps it.
+fn arrival(recipient: &str, decision: &str) -> Vec<u8> {
+    format!(
+        r#"{{"at":"2026-01-15T12:00:00Z","decision":"{decision}","hello":"client.example","id":"-mark","mail-from":"<a@client.example>","protocol":"ESMTP","rcpt-to":"{recipient}","reasons":[],"remote":"192.0.2.7"}}"#
+    )
+    .into_bytes()
+}
+
+#[tokio::test]
+async fn messages_are_explained_by_their_id() {
+    use mailstead_store::{Facts, Flags, NewMessage, Refused};
+    let bench = Bench::new().await;
+    let why = |id: &str, form| bench.perform(Request::MessageWhy { id: id.into(), form });
+    let at = "2026-01-15T12:00:00Z".parse().unwrap();
+    let refused = Refused { reference: "-mark".into(), at, version: 2, payload: arrival("joe@example.org", "reject") };
+    bench.store.refused().put(refused).await.unwrap();
+    bench.perform(add("joe", "joe@example.net", "a good password")).await.unwrap();
+    let joe = bench.store.account("joe").await.unwrap().unwrap();
+    let mut stage = bench.store.stage();
+    stage.write(b"Subject: hi\r\n\r\nbody\r\n").await.unwrap();
+    let staged = stage.finish().await.unwrap();
+    let kept = joe.write(move |write| {
+        let facts = |payload| Facts { kind: record::KIND.into(), version: 2, payload, reference: Some("-mark".into()) };
+        let mailbox = write.mailbox_by_name("Inbox")?.expect("an inbox").id;
+        for payload in [arrival("joe@example.net", "accept"), b"unreadable".to_vec()] {
+            write.append(&NewMessage {
+                mailbox,
+                staged: staged.clone(),
+                prefix: Vec::new(),
+                flags: Flags::default(),
+                received_at: at,
+                facts: vec![facts(payload)],
+            })?;
+        }
+        Ok(())
+    });
+    kept.await.unwrap();
+
+    let words = why("(-mark)", Form::Words).await.unwrap();
+    let parts: Vec<&str> = words.split("\n\n").collect();
+    assert_eq!(parts.len(), 3, "{words}");
+    assert!(parts[0].contains("to joe@example.org\n") && parts[0].ends_with("\nrefused"), "{words}");
+    assert_eq!(parts[1], "kept in account joe: a record that this version cannot read; --json shows it");
+    assert!(parts[2].contains("to joe@example.net\n") && parts[2].ends_with("\naccepted"), "{words}");
+    let json = why("-mark", Form::Json).await.unwrap();
+    assert_eq!(json.lines().count(), 3);
+    assert_eq!(json.lines().next().unwrap().as_bytes(), arrival("joe@example.org", "reject"));
+    let failure = why("mark", Form::Words).await.unwrap_err();
+    assert!(failure.contains("nothing is known of a message with the id `mark`"), "{failure}");
+}

@@ -1,0 +1,89 @@
+//! Messages from files, as they would be in transit.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::options::MessageFile;
+use crate::failure::Failure;
+
+/// Longer messages are not read: no server takes them, and they are held in memory.
+const MOST_OCTETS: u64 = 100 * 1000 * 1000;
+
+/// How the lines of a file end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LineEnd {
+    Lf,
+    CrLf,
+}
+
+/// A message with CRLF everywhere, and how the lines of its file end.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) octets: Vec<u8>,
+    pub(super) line_end: LineEnd,
+}
+
+impl MessageFile {
+    /// Reads the message.
+    pub(super) fn read(&self) -> Result<Message, Failure> {
+        match self.message.as_deref() {
+            Some(path) if path != Path::new("-") => {
+                let failed = |reason: String| Failure::new(format!("{}: {reason}", path.display()));
+                let file = File::open(path).map_err(|error| failed(format!("cannot read it: {error}")))?;
+                read(file, MOST_OCTETS).map_err(failed)
+            }
+            _ => read(io::stdin().lock(), MOST_OCTETS)
+                .map_err(|reason| Failure::new(format!("standard input: {reason}"))),
+        }
+    }
+}
+
+fn read(file: impl Read, most: u64) -> Result<Message, String> {
+    let mut octets = Vec::new();
+    let read = file.take(most + 1).read_to_end(&mut octets).map_err(|error| format!("cannot read it: {error}"))?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > most {
+        return Err(format!("longer than {most} octets"));
+    }
+    Ok(Message::new(&octets))
+}
+
+impl Message {
+    fn new(octets: &[u8]) -> Message {
+        let mut converted = Vec::with_capacity(octets.len());
+        let mut line_end = LineEnd::CrLf;
+        for (index, line) in octets.split_inclusive(|octet| *octet == b'\n').enumerate() {
+            match line.strip_suffix(b"\n") {
+                Some(text) if !text.ends_with(b"\r") => {
+                    if index == 0 {
+                        line_end = LineEnd::Lf;
+                    }
+                    converted.extend_from_slice(text);
+                    converted.extend_from_slice(b"\r\n");
+                }
+                _ => converted.extend_from_slice(line),
+            }
+        }
+        Message { octets: converted, line_end }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_in_crlf() {
+        let message = Message::new(b"a: b\nc: d\r\n\n\r\ne\rf\n\ng");
+        assert_eq!(message.octets, b"a: b\r\nc: d\r\n\r\n\r\ne\rf\r\n\r\ng");
+        assert_eq!(message.line_end, LineEnd::Lf);
+        assert_eq!(Message::new(b"a: b\r\n\n").line_end, LineEnd::CrLf);
+        assert_eq!(Message::new(b"").octets, b"");
+    }
+
+    #[test]
+    fn long_messages_are_refused() {
+        assert_eq!(read(&b"12345678"[..], 8).unwrap().octets, b"12345678");
+        assert_eq!(read(&b"123456789"[..], 8).unwrap_err(), "longer than 8 octets");
+    }
+}
