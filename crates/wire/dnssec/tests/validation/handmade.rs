@@ -244,8 +244,8 @@ impl Zones for Trusted<'_> {
         let (Scope::Apex(name) | Scope::Enclosing(name)) = scope;
         let zone = self.closest(name);
         let labels = zone.map_or(0, |zone| zone.apex.label_count());
-        let unsigned = self.1.iter().map(|text| Name::parse(text).unwrap());
-        if let Some(zone) = unsigned.filter(|cut| name.is_within(cut) && cut.label_count() > labels).last() {
+        let mut unsigned = self.1.iter().map(|text| Name::parse(text).unwrap());
+        if let Some(zone) = unsigned.rfind(|cut| name.is_within(cut) && cut.label_count() > labels) {
             return Some(Ok(Trust::Insecure(Insecure::UnsignedDelegation { zone })));
         }
         Some(match (zone, scope) {

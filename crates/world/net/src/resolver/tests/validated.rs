@@ -82,12 +82,18 @@ async fn what_cannot_be_followed_is_insecure_and_says_why() {
 async fn bogus_says_which_record_and_why() {
     let zones = SignedWorld::example()
         .zone(ZonePlan::signed("mute.test").records("mx A 192.0.2.1").flaw("mx", Rtype::NSEC, Flaw::Missing))
-        .zone(ZonePlan::signed("nozonekey.test").records("mx A 192.0.2.1").no_zone_keys());
+        .zone(ZonePlan::signed("nozonekey.test").records("mx A 192.0.2.1").no_zone_keys())
+        .zone(ZonePlan::signed("nozone.test").records("mx.other A 192.0.2.1").flaw(
+            "mx.other",
+            Rtype::A,
+            Flaw::WrongSigner,
+        ));
     let world = World::with(zones.build(), honest);
     let resolver = world.resolver(|_| {});
     for (question, code, words) in [
         ("flawed.test MX", 6, "the signature over the MX records of flawed.test. by key "),
         ("mx.flawed.test AAAA", 7, "the signature over the AAAA records of mx.flawed.test. expired 30 days ago"),
+        ("mx.other.nozone.test A", 6, "signatures name the zone other.nozone.test., which does not exist"),
         ("mx.expired.test A", 7, "the signature over the DNSKEY records of expired.test. expired 30 days ago"),
         ("mx.early.test A", 8, "the signature over the DNSKEY records of early.test. is not valid for another 30 days"),
         ("www.flawed.test A", 9, "the CNAME records of www.flawed.test. are signed by key "),
@@ -124,6 +130,13 @@ async fn absence_without_proof_is_bogus() {
         assert_eq!((error.kind, error.detail.as_str()), (LookupErrorKind::Bogus, words));
         assert_eq!(error.extended_errors[0].code, 12);
     }
+    // Below a name that is proved not to exist nobody need be asked for zones.
+    for _ in 0..2 {
+        world.once("a.b.c.absent.test A", |message| message.authority.clear());
+    }
+    assert_eq!(look_up(&resolver, "a.b.c.absent.test A").await.unwrap_err().kind, LookupErrorKind::Bogus);
+    let log = world.log();
+    assert!(log.contains(&"absent.test. DS".to_owned()) && !log.contains(&"c.absent.test. DS".to_owned()), "{log:?}");
     // Proof of something else.
     let other = world.zones().respond(&Question { name: name("b.absent.test"), rtype: Rtype::A }, true);
     for _ in 0..2 {
