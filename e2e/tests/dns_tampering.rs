@@ -163,6 +163,9 @@ fn nothing_false_is_called_secure() {
                     && name != "."
                     && !name.contains("badsoa.example.")
                     && !(question.rtype == "CNAME" && answer.verdict == Verdict::Bogus)
+                    // Servers of the lab that give proofs of other names themselves: mixing answers up may put the
+                    // right proof in its place, and what is then called secure is true.
+                    && !(name.contains("replay") && answer.verdict == Verdict::Bogus)
             })
             .collect();
         let truth: HashMap<(String, String), &Answer> =

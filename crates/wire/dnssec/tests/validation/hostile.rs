@@ -4,15 +4,15 @@
 
 use std::fmt::Write;
 
-use mailstead_dns::{Message, Name, Question, Rcode, RrSet, Rtype};
+use mailstead_dns::{Message, Name, Question, Rcode, RrSet, Rrsig, Rtype};
 use mailstead_dnssec::{
-    Budget, Content, Delegation, Insecure, MOST_DIGESTS, MOST_HASH_ROUNDS, MOST_ITERATIONS, MOST_SIGNATURES, Place,
-    Proof, Step, Stop, Work, delegation, key_set, validate,
+    Budget, Content, Delegation, Dnskey, Insecure, MOST_DIGESTS, MOST_HASH_ROUNDS, MOST_ITERATIONS, MOST_SIGNATURES,
+    Place, Proof, Step, Stop, Vouchers, Work, delegation, key_set, validate, zone_keys,
 };
 use mailstead_testkit::{KeyLayout, SignedWorld, ZonePlan};
 
 use crate::crypto::Counting;
-use crate::handmade::{Hashing, Key, NOW, Trusted, Zone, address, key_response, name, response, set};
+use crate::handmade::{Hashing, Key, NOW, Trusted, Zone, address, check_keys, key_response, name, response, set};
 use crate::walker::{Failure, MOST_ALIASES, Walk, Walker, by_servers};
 use crate::yardstick::Yardstick;
 
@@ -228,18 +228,14 @@ fn responses_as_large_as_they_can_be() {
     let long = name(&format!("{labels}.example"));
     let mut set = RrSet { owner: long.clone(), ..address("example") };
     let template = zone.key.sign(&zone.apex, &set, |_| {});
-    set.signatures = (0..=long.label_count())
-        .map(|count| mailstead_dns::Rrsig { signer: long.ancestor(count), ..template.clone() })
-        .collect();
+    set.signatures =
+        (0..=long.label_count()).map(|count| Rrsig { signer: long.ancestor(count), ..template.clone() }).collect();
     let message = sent(response(Rcode::NOERROR, &[&set], &[]), &long, Rtype::A);
     assert!(read(&zone, &long, Rtype::A, &message).0.is_err());
 }
 
-#[test]
-fn a_set_of_keys_as_large_as_it_can_be() {
-    let zone = name("example");
-    let key = Key::new(1, 257);
-    // All have the tag of the first: its words in another order.
+/// As many keys with the tag of this one: its words in another order.
+fn colliding(key: &Key, count: usize) -> Vec<Dnskey> {
     let words = key.record.public_key.chunks(2).map(<[u8]>::to_vec).collect::<Vec<_>>();
     let permuted = |place: usize| {
         let mut words = words.clone();
@@ -247,16 +243,43 @@ fn a_set_of_keys_as_large_as_it_can_be() {
         words.swap(0, 1 + place / 16 % 15);
         words.concat().into()
     };
-    let records: Vec<_> =
-        (0..240).map(|place| mailstead_dnssec::Dnskey { public_key: permuted(place), ..key.record.clone() }).collect();
-    assert!(records.iter().all(|record| record.key_tag() == key.record.key_tag()));
+    let keys: Vec<_> = (0..count).map(|place| Dnskey { public_key: permuted(place), ..key.record.clone() }).collect();
+    assert!(keys.iter().all(|other| other.key_tag() == key.record.key_tag()));
+    keys
+}
+
+#[test]
+fn of_keys_with_one_tag_three_are_tried() {
+    let apex = name("example");
+    let key = Key::new(1, 257);
+    let mut message = key_response(&apex, &[&key], &[]);
+    let keys = &mut message.answer[0];
+    keys.data.extend(colliding(&key, 20).iter().map(|other| Box::from(other.to_data())));
+    keys.data.sort_unstable();
+    keys.signatures = vec![key.sign(&apex, keys, |_| {})];
+    let anchor = [key.record.clone()];
+    let keys = check_keys(&apex, Vouchers::Anchor(&[], &anchor), &message).unwrap();
+    assert_eq!(keys.tags().count(), 21);
+    let zone = Zone { apex, key: Key::new(1, 257), keys: keys.into() };
+    let mut set = zone.sign(address("www.example"));
+    set.signatures[0].signature[0] ^= 1;
+    let (outcome, budget) = read(&zone, &set.owner, Rtype::A, &response(Rcode::NOERROR, &[&set], &[]));
+    assert!(outcome.is_err());
+    assert_eq!(budget.signatures_spent(), 3);
+}
+
+#[test]
+fn a_set_of_keys_as_large_as_it_can_be() {
+    let zone = name("example");
+    let key = Key::new(1, 257);
+    let records = colliding(&key, 240);
     let mut message = key_response(&zone, &[&key], &[]);
     let keys = &mut message.answer[0];
     keys.data.extend(records.iter().map(|record| Box::from(record.to_data())));
     keys.data.sort_unstable();
     keys.data.dedup();
     let signature = key.sign(&zone, keys, |_| {});
-    let garbage = mailstead_dns::Rrsig { signature: [1; 64].into(), ..signature.clone() };
+    let garbage = Rrsig { signature: [1; 64].into(), ..signature.clone() };
     keys.signatures = vec![garbage; 300];
     keys.signatures.push(signature);
     let message = sent(message, &zone, Rtype::DNSKEY);
@@ -269,9 +292,9 @@ fn a_set_of_keys_as_large_as_it_can_be() {
 
     let anchors = [records[0].clone(), key.record.clone()];
     let mut budget = Budget::default();
-    let vouchers = mailstead_dnssec::Vouchers::Anchor(&[], &anchors);
+    let vouchers = Vouchers::Anchor(&[], &anchors);
     let mut work = Work { crypto: &crypto, now: NOW, budget: &mut budget };
-    assert!(mailstead_dnssec::zone_keys(&zone, vouchers, &message, &mut work).is_err());
+    assert!(zone_keys(&zone, vouchers, &message, &mut work).is_err());
     check_work(&crypto, &budget);
 }
 

@@ -248,6 +248,12 @@ fn rfc_5155_8_2_records_of_one_proof_are_hashed_alike() {
     ] {
         assert_eq!(bogus(claim(&mixed)), wrong("n.example", Rtype::A));
     }
+    // A span of hashes of one kind says nothing about those of another, however wide it is.
+    let wide = zone.nsec3(salted, [0; 20], [0xff; 20], NAME);
+    for mixed in [[&apex, &wide, &wildcard], [&apex, &span, &wide]] {
+        assert_eq!(bogus(claim(&mixed)), wrong("n.example", Rtype::A));
+    }
+    assert_eq!(proved(claim(&[&salted_apex, &wide])), NX_DOMAIN);
     // While a zone changes its salt, a response is of one or the other; the first that comes counts.
     assert_eq!(proved(claim(&[&apex, &salted_apex, &span, &salted_span, &wildcard, &salted_wildcard])), NX_DOMAIN);
 }

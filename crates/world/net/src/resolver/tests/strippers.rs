@@ -157,6 +157,15 @@ async fn none_is_used_when_the_root_is_not_allowed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_neighbour_without_ds_record_is_not_taken_for_a_proof_that_they_come_through() {
+    let zones = SignedWorld::example().zone(ZonePlan::unsigned("aaa")).build();
+    let world = World::with(zones, changed(|message| retain(message, |set| set.rtype != Rtype::DS)));
+    let no_way = world.resolver(|_| {}).way().await.unwrap_err();
+    let NoWay::Resolvers { faults } = &no_way else { panic!("{no_way:?}") };
+    assert_eq!(faults[0].1, ResolverFault::StripsDelegations);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_word_of_a_stripping_resolver_counts_for_nothing() {
     let world = World::with(
         SignedWorld::example().build(),
