@@ -1,11 +1,14 @@
 //! How much may be spent on one look-up, whoever wrote the answers (KeyTrap: CVE-2023-50387, CVE-2023-50868).
+//!
+//! A [`Budget`] is for as much as its owner makes it last. The resolver of `mailstead-net` has one for the answer and one
+//! for each name that it establishes on the chain of trust, because what is found there is kept and serves others too.
 
 use crate::Crypto;
 
-/// Most signatures that are checked for one look-up, all hops and zones together. An honest chain of eight aliases
+/// Most signatures that one budget pays for. An honest chain of eight aliases
 /// through eight zones takes some 30; at 0.3 ms for the slowest algorithm all of them are 20 ms.
 pub const MOST_SIGNATURES: u32 = 64;
-/// Most rounds of SHA-1 for one look-up. A name of 127 labels at 150 iterations takes 19,000; this is some 10 ms.
+/// Most rounds of SHA-1 that one budget pays for. A name of 127 labels at 150 iterations takes 19,000; this is some 10 ms.
 pub const MOST_HASH_ROUNDS: u32 = 40_000;
 /// Most keys of one tag and algorithm that are tried for one signature. More than two of a tag do not happen by chance.
 pub(crate) const MOST_KEYS_OF_A_TAG: usize = 3;

@@ -215,6 +215,9 @@ fn an_alias_is_no_zone_and_nothing_below_a_dname_is() {
     let dname = alias("sub.example", Rtype::DNAME, "elsewhere");
     assert_eq!(prove("sub.example", &[&zone.sign(cname.clone())], &[]), Ok((Delegation::SameZone, TTL)));
     assert_eq!(prove("a.sub.example", &[&zone.sign(dname.clone())], &[]), Ok((Delegation::SameZone, TTL)));
+    let made = alias("a.sub.example", Rtype::CNAME, "a.elsewhere");
+    assert_eq!(prove("a.sub.example", &[&made, &zone.sign(dname.clone())], &[]), Ok((Delegation::SameZone, TTL)));
+    assert!(prove("a.sub.example", &[&made], &[]).is_err());
     // Unless it is a forgery, or made from a wildcard without the proof that it may be.
     assert!(prove("sub.example", &[&cname], &[]).is_err());
     assert!(prove("a.sub.example", &[&dname], &[]).is_err());
