@@ -135,38 +135,12 @@ pub(crate) async fn authenticate(
         arc.verify(resolver, &signed.body, &policy),
     );
     let authors = dmarc::author_domains(&signed.header);
-    let dmarc = dmarc::evaluate(resolver, &authors, &identifiers(&spf.verdict, &dkim)).await;
+    let dmarc = dmarc::evaluate(resolver, &authors, &dmarc::identifiers(&spf.verdict, &dkim)).await;
     Authentication { iprev, spf, dkim, dmarc, arc }
 }
 
 pub(crate) fn system_time(at: Timestamp) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(at.as_second()).unwrap_or(0))
-}
-
-/// What DMARC compares with the Author Domain (RFC 9989 §4.3).
-fn identifiers(spf: &spf::Verdict, dkim: &dkim::Verification) -> Vec<dmarc::Identifier> {
-    use dmarc::Outcome;
-    let spf = spf.domain.iter().map(|domain| dmarc::Identifier {
-        mechanism: dmarc::Mechanism::Spf,
-        domain: domain.clone(),
-        outcome: match spf.result {
-            spf::SpfResult::Pass => Outcome::Pass,
-            spf::SpfResult::TempError => Outcome::TempError,
-            _ => Outcome::Fail,
-        },
-    });
-    let dkim = dkim.outcomes.iter().filter_map(|outcome| {
-        Some(dmarc::Identifier {
-            mechanism: dmarc::Mechanism::Dkim,
-            domain: outcome.domain.clone()?,
-            outcome: match outcome.status {
-                _ if outcome.authenticated().is_some() => Outcome::Pass,
-                dkim::Status::TempError => Outcome::TempError,
-                _ => Outcome::Fail,
-            },
-        })
-    });
-    spf.chain(dkim).collect()
 }
 
 impl Authentication {

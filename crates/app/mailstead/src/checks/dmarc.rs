@@ -3,8 +3,8 @@
 use mailstead_mailauth::Evidence;
 use mailstead_mailauth::crypto::AwsLcRs;
 use mailstead_mailauth::dmarc::{
-    Alignment, DmarcResult, Identifier, Mechanism, Outcome, Policy, PolicySource, PublishedRecord, Record, ReportUri,
-    TreeWalk, author_domains, evaluate, walk,
+    Alignment, DmarcResult, Outcome, Policy, PolicySource, PublishedRecord, Record, ReportUri, TreeWalk,
+    author_domains, evaluate, identifiers, walk,
 };
 use mailstead_mailauth::psl::is_public_suffix;
 use mailstead_mailauth::{dkim, spf};
@@ -51,31 +51,6 @@ pub(crate) async fn run(command: DmarcCommand) -> Result<(), Failure> {
             finding.show(asking.json)
         }
     }
-}
-
-/// What DMARC compares with the Author Domain (RFC 9989 §4.3).
-fn identifiers(spf: &spf::Verdict, dkim: &dkim::Verification) -> Vec<Identifier> {
-    let spf = spf.domain.iter().map(|domain| Identifier {
-        mechanism: Mechanism::Spf,
-        domain: domain.clone(),
-        outcome: match spf.result {
-            spf::SpfResult::Pass => Outcome::Pass,
-            spf::SpfResult::TempError => Outcome::TempError,
-            _ => Outcome::Fail,
-        },
-    });
-    let dkim = dkim.outcomes.iter().filter_map(|outcome| {
-        Some(Identifier {
-            mechanism: Mechanism::Dkim,
-            domain: outcome.domain.clone()?,
-            outcome: match outcome.status {
-                _ if outcome.authenticated().is_some() => Outcome::Pass,
-                dkim::Status::TempError => Outcome::TempError,
-                _ => Outcome::Fail,
-            },
-        })
-    });
-    spf.chain(dkim).collect()
 }
 
 fn source(source: PolicySource) -> &'static str {

@@ -32,6 +32,12 @@ impl Identifier {
     }
 }
 
+/// Everything that DMARC compares with the Author Domain (§4.3): what SPF says, then each signature.
+pub fn identifiers(spf: &spf::Verdict, dkim: &dkim::Verification) -> Vec<Identifier> {
+    let signatures = dkim.outcomes.iter().filter_map(Identifier::of_dkim);
+    Identifier::of_spf(spf).into_iter().chain(signatures).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use mailstead_dns::Authenticity;

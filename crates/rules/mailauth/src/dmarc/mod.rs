@@ -40,6 +40,7 @@ mod walk;
 pub use author::author_domains;
 pub use destination::{Destination, DestinationResult, Refusal, verify_destination};
 pub use evaluate::{MOST_AUTHORS, MOST_COMPARED, evaluate};
+pub use identifier::identifiers;
 pub use record::{AlignmentMode, FailureOption, Historic, Policy, Psd, Record, RecordProblem, Tag};
 pub use result::{
     Aligned, Alignment, AppliedPolicy, DmarcResult, Identifier, Mechanism, Outcome, PolicyTag, Reason, Status,
