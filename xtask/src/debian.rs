@@ -15,7 +15,7 @@ const fn tool(program: &'static str, package: &'static str) -> Tool {
     Tool { program, package }
 }
 
-/// The servers and signers of the DNS lab, and what it makes its namespaces with.
+/// The servers and signers of the DNS lab, what it makes its namespaces with, and a client for mail within it.
 const DNS_LAB: &[Tool] = &[
     tool("unshare", "util-linux"),
     tool("nsenter", "util-linux"),
@@ -27,6 +27,7 @@ const DNS_LAB: &[Tool] = &[
     tool("dnssec-signzone", "bind9-utils"),
     tool("knotd", "knot"),
     tool("ldns-signzone", "ldnsutils"),
+    tool("swaks", "swaks"),
 ];
 
 /// The end-to-end suites (a file each in `e2e/tests`) and the programs that each drives.
@@ -45,6 +46,7 @@ pub(crate) const SUITES: &[(&str, &[Tool])] = &[
     ("dns", DNS_LAB),
     ("dns_trouble", DNS_LAB),
     ("dns_tampering", DNS_LAB),
+    ("authentication", DNS_LAB),
 ];
 
 /// The conformance suites (in `conformance/tests`) that drive programs, and these.
@@ -109,7 +111,8 @@ pub(crate) fn lacking(suite: &str) -> Option<String> {
     if suite == "postfix" && !is_root() {
         return Some("Postfix starts only as root".to_owned());
     }
-    if missing.is_empty() && suite.starts_with("dns") && !namespaces() {
+    let in_the_lab = std::ptr::eq(*tools, DNS_LAB);
+    if missing.is_empty() && in_the_lab && !namespaces() {
         return Some("this machine lets nobody make namespaces (unshare)".to_owned());
     }
     (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", ")))
