@@ -111,7 +111,7 @@ pub(crate) fn lacking(suite: &str) -> Option<String> {
     if suite == "postfix" && !is_root() {
         return Some("Postfix starts only as root".to_owned());
     }
-    let in_the_lab = std::ptr::eq(*tools, DNS_LAB);
+    let in_the_lab = tools.iter().any(|tool| tool.program == "unshare");
     if missing.is_empty() && in_the_lab && !namespaces() {
         return Some("this machine lets nobody make namespaces (unshare)".to_owned());
     }
