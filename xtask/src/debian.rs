@@ -50,8 +50,10 @@ pub(crate) const SUITES: &[(&str, &[Tool])] = &[
 ];
 
 /// The conformance suites (in `conformance/tests`) that drive programs, and these.
-pub(crate) const CONFORMANCE: &[(&str, &[Tool])] =
-    &[("dkim_interop", &[tool("opendkim", "opendkim"), tool("python3", "python3")])];
+pub(crate) const CONFORMANCE: &[(&str, &[Tool])] = &[
+    ("dkim_interop", &[tool("opendkim", "opendkim"), tool("python3", "python3")]),
+    ("rspamd", &[tool("rspamd", "rspamd")]),
+];
 
 /// What is no single program, asked of its interpreter: Perl modules for swaks' TLS and mechanisms, Python's `venv`.
 const MODULES: &[(&[&str], &str)] = &[
