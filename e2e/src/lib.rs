@@ -6,6 +6,7 @@
 mod imap;
 pub mod lab;
 mod program;
+pub mod rspamd;
 mod server;
 mod smtp;
 

@@ -2,7 +2,8 @@
 //! here can be reached from a release build.
 //!
 //! Always there: [`ManualClock`], [`PausedClock`], [`SeededRandom`]. Feature `net`: certificates, a dialer
-//! that stays in memory, scripted SMTP peers, zones for the resolver. Feature `store`: a store in a
+//! that stays in memory, scripted SMTP peers, zones for the resolver and
+//! over UDP. Feature `store`: a store in a
 //! directory that disappears with the test. Feature `dnssec`: a signed world of zones, and attackers on it.
 
 #![warn(missing_docs)]
@@ -14,6 +15,8 @@ pub use clock::{ManualClock, PausedClock, START};
 pub use random::SeededRandom;
 
 #[cfg(feature = "net")]
+mod name_server;
+#[cfg(feature = "net")]
 mod net;
 #[cfg(feature = "net")]
 mod peer;
@@ -24,6 +27,8 @@ mod store;
 #[cfg(feature = "net")]
 mod zones;
 
+#[cfg(feature = "net")]
+pub use name_server::NameServer;
 #[cfg(feature = "net")]
 pub use net::{CLIENT, Certificates, MemoryDialer, SERVER, duplex, duplex_from};
 #[cfg(feature = "net")]

@@ -68,7 +68,7 @@ impl Zones {
         if is_secure { Authenticity::Secure } else { Authenticity::Insecure }
     }
 
-    fn answer(&self, asked: &Domain, record_type: RecordType) -> Result<Answer<Record>, LookupError> {
+    pub(crate) fn answer(&self, asked: &Domain, record_type: RecordType) -> Result<Answer<Record>, LookupError> {
         const TTL: Duration = Duration::from_secs(300);
         let mut name = asked.clone();
         let mut chain = Vec::new();

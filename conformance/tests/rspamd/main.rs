@@ -1,26 +1,27 @@
 //! rspamd beside us: the same messages from the same clients in the same DNS get the same SPF, DKIM and DMARC results, or
 //! the difference is in the list with the section that explains it.
 //!
-//! `cases` makes names and messages, `names` answers for them, `daemon` is rspamd with these three checks alone,
-//! `divergences` has the list.
+//! `cases` makes names and messages, `names` reads the names, `symbols` says what rspamd's symbols mean, `divergences` has
+//! the list.
 
 mod cases;
-mod daemon;
 mod divergences;
 mod names;
+mod symbols;
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use mailstead_conformance::Suite;
 use mailstead_dns::Resolver;
+use mailstead_e2e::rspamd::{Asked, Cache, Rspamd};
 use mailstead_mailauth::crypto::AwsLcRs;
 use mailstead_mailauth::dkim::{self, split_message};
 use mailstead_mailauth::{dmarc, spf};
 use mailstead_names::EhloName;
+use mailstead_testkit::NameServer;
 
 use cases::Case;
-use daemon::Daemon;
-use names::Names;
 
 /// What one of the two says of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,13 +58,14 @@ async fn ours(resolver: &dyn Resolver, case: &Case) -> Results {
 async fn rspamd_agrees() {
     let cases = cases::all();
     let zone: String = cases.iter().map(|case| case.zone.as_str()).collect();
-    let names = Names::new(&zone);
-    let server = names::Server::start(names.clone());
-    let rspamd = Daemon::start(server.address());
-    let zones = names.zones();
+    let zones = Arc::new(names::zones(&zone));
+    let server = NameServer::start(Arc::clone(&zones));
+    let rspamd = Rspamd::start(server.address(), "example", Cache::Off);
     let mut suite = Suite::new("rspamd", divergences::all());
     for case in &cases {
-        let (ours, theirs) = (ours(&zones, case).await, rspamd.check(case));
+        let asked = Asked { ip: case.ip, helo: cases::HELO, mail_from: &case.mail_from, message: &case.message };
+        let theirs = rspamd.symbols(asked).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        let (ours, theirs) = (ours(&*zones, case).await, symbols::results(&theirs));
         let outcome = if ours == theirs { Ok(()) } else { Err(format!("we say {ours:?}, rspamd says {theirs:?}")) };
         suite.record(&case.name, outcome);
     }
