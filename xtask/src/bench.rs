@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: the release binary and the figures of `bench/`, those of the resolver beside unbound among them.
+//! `cargo xtask bench`: the release binary and the figures of `bench/`, those of the resolver beside unbound and of sender
+//! authentication beside rspamd among them.
 
 use clap::Args;
 
@@ -11,7 +12,10 @@ pub(crate) struct Options {
     /// Measure the resolver alone
     #[arg(long)]
     dns: bool,
-    /// Given on to the benchmark program, with `--dns` to that of the resolver (try `-- --help`)
+    /// Measure sender authentication alone
+    #[arg(long, conflicts_with = "dns")]
+    mailauth: bool,
+    /// Given on to the benchmark program, with `--dns` or `--mailauth` to that one (try `-- --help`)
     #[arg(last = true)]
     rest: Vec<String>,
 }
@@ -20,13 +24,17 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if options.dns {
         return resolver(&options.rest);
     }
+    if options.mailauth {
+        return mailauth(&options.rest);
+    }
     step("the binary, optimised", cargo().args(["build", "--release", "--package", "mailstead"]))?;
     step(
         "benchmarks",
         cargo().args(["run", "--quiet", "--release", "--package", "mailstead-bench", "--"]).args(&options.rest),
     )?;
     let json = options.rest.iter().filter(|option| *option == "--json").cloned().collect::<Vec<_>>();
-    resolver(&json)
+    resolver(&json)?;
+    mailauth(&json)
 }
 
 /// The resolver beside unbound and against the authorities of the end-to-end lab; without their programs, what needs
@@ -39,4 +47,15 @@ fn resolver(options: &[String]) -> Outcome {
         bench.arg("--without-lab");
     }
     step("benchmarks of the resolver", &mut bench)
+}
+
+/// Sender authentication beside rspamd, where that is installed.
+fn mailauth(options: &[String]) -> Outcome {
+    let mut bench = cargo();
+    bench.args(["bench", "--quiet", "--package", "mailstead-bench", "--bench", "mailauth", "--"]).args(options);
+    if let Some(reason) = debian::lacking("rspamd") {
+        say(&format!("LEFT OUT rspamd: {reason}"));
+        bench.arg("--without-rspamd");
+    }
+    step("benchmarks of sender authentication", &mut bench)
 }
