@@ -30,6 +30,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("conformance", &[]),
     ("e2e", &[]),
     ("bench", &["e2e"]),
+    // Somebody else's program: what it needs, the libraries must show.
+    ("examples/outside", &["wire/*", "rules/*"]),
     ("xtask", &["conformance"]),
 ];
 

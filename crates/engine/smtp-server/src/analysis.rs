@@ -11,6 +11,7 @@ use mailstead_names::{Address, Domain};
 use mailstead_smtp::Reply;
 
 use crate::authentication::Authentication;
+use crate::refusal::Cause;
 use crate::reply;
 use crate::sandbox::Sandbox;
 
@@ -71,6 +72,8 @@ pub(crate) enum Reason {
     Undecided,
     /// Nothing speaks against it.
     NoBadSignals,
+    /// It was accepted, and then could not be stored.
+    NotStored,
 }
 
 impl Reason {
@@ -86,6 +89,7 @@ impl Reason {
             Reason::TooManyAuthors => "too-many-authors",
             Reason::Undecided => "authentication-undecided",
             Reason::NoBadSignals => "no-bad-signals",
+            Reason::NotStored => Cause::Storage.name(),
         }
     }
 
@@ -108,6 +112,11 @@ impl Reason {
 }
 
 impl Verdict {
+    /// For a copy that was accepted and then could not be stored.
+    pub(crate) fn not_stored(reply: Reply) -> Verdict {
+        reject(reply, Reason::NotStored)
+    }
+
     /// Why a DMARC policy is not followed, in the words of RFC 9990; nothing where it asks for nothing.
     pub(crate) fn overrides(&self, dmarc: &dmarc::DmarcResult) -> Vec<&'static str> {
         let asks = dmarc.disposition != Policy::None || dmarc.is_worth_deferring();

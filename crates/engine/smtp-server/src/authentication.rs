@@ -6,13 +6,11 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use mailstead_dns::Resolver;
 use mailstead_mailauth::crypto::AwsLcRs;
 use mailstead_mailauth::dkim::{self, BodyHasher, BodyHashes};
-use mailstead_mailauth::results::{AuthenticationResults, Form, MethodResult, Ptype, ResultCode};
+use mailstead_mailauth::results::{AuthenticationResults, Form, MethodResult};
 use mailstead_mailauth::{arc, dmarc, iprev, psl, received_spf, spf};
 use mailstead_names::{Domain, EhloName, ReversePath};
 
@@ -153,82 +151,16 @@ impl Authentication {
     /// Authentication-Results and Received-SPF, for the copy of one recipient. `overrides` are the reasons for not doing
     /// what DMARC asks for (RFC 9990 names them).
     pub(crate) fn fields(&self, hostname: &Domain, overrides: &[&str], form: Form) -> String {
-        let results = AuthenticationResults::new(hostname.clone()).with(self.iprev_result());
-        let results = self.dkim_results().into_iter().fold(results, AuthenticationResults::with);
-        let results = results.with(self.spf_result()).with(self.dmarc_result(overrides));
-        let results = match self.arc_result() {
-            Some(arc) => results.with(arc),
-            None => results,
-        };
+        let ip = self.iprev.ip;
+        let mut results = AuthenticationResults::new(hostname.clone())
+            .with(MethodResult::of_iprev(&self.iprev))
+            .with(MethodResult::of_spf(&self.spf.query, &self.spf.verdict))
+            .with(MethodResult::of_dmarc(&self.dmarc, overrides));
+        // ARC only where there is a chain: it is information.
+        for result in MethodResult::of_dkim(&self.dkim).into_iter().chain(MethodResult::of_arc(&self.arc, ip)) {
+            results = results.with(result);
+        }
         let received_spf = received_spf::ReceivedSpf::new(&self.spf.query, &self.spf.verdict);
         results.to_field(form) + &received_spf.field()
-    }
-
-    fn iprev_result(&self) -> MethodResult {
-        let iprev = &self.iprev;
-        let code = ResultCode::from(iprev.result.as_str());
-        MethodResult::iprev(code, iprev.ip).with_dnssec(iprev.authenticity)
-    }
-
-    fn spf_result(&self) -> MethodResult {
-        let verdict = &self.spf.verdict;
-        let code = ResultCode::from(verdict.result.as_str());
-        let name = verdict.domain.as_ref().map_or_else(|| self.spf.query.ehlo().to_owned(), Domain::to_string);
-        let result = match verdict.identity {
-            spf::Identity::MailFrom => MethodResult::spf_mailfrom(code, name),
-            spf::Identity::Helo => MethodResult::spf_helo(code, name),
-        };
-        result.with_dnssec(verdict.authenticity)
-    }
-
-    fn dkim_results(&self) -> Vec<MethodResult> {
-        if self.dkim.outcomes.is_empty() {
-            return vec![MethodResult::new(mailstead_mailauth::results::Method::Dkim, ResultCode::None)];
-        }
-        let result = |outcome: &dkim::Outcome| {
-            let code = ResultCode::from(outcome.status.name());
-            let domain = outcome.domain.as_ref().map(Domain::to_string).unwrap_or_default();
-            let selector = outcome.selector.as_ref().map_or("", |selector| selector.as_str());
-            let algorithm = outcome.algorithm().map_or("", |algorithm| algorithm.name());
-            let mut result = MethodResult::dkim(code, domain, selector, algorithm);
-            if let Some((key_type, bits)) = outcome.key_size() {
-                result = result.with_comment(&format!("{bits} bit {key_type}"));
-            }
-            if let Some(reason) = outcome.reasons.first() {
-                result = result.with_reason(reason.to_string());
-            }
-            if let Some(signature) = &outcome.signature {
-                // RFC 6008 §4: the first eight characters tell signatures of one domain apart.
-                let begin = signature.signature.get(..6).unwrap_or(&signature.signature);
-                result = result.with_property(Ptype::Header, "b", BASE64.encode(begin));
-            }
-            if let Some(identity) = outcome.identity() {
-                result = result.with_property(Ptype::Header, "i", identity.to_string());
-            }
-            result.with_dnssec(outcome.authenticity)
-        };
-        self.dkim.outcomes.iter().map(result).collect()
-    }
-
-    fn dmarc_result(&self, overrides: &[&str]) -> MethodResult {
-        let dmarc = &self.dmarc;
-        let code = ResultCode::from(dmarc.status.as_str());
-        let mut result = match &dmarc.author {
-            Some(author) => MethodResult::dmarc(code, author.clone()),
-            None => MethodResult::new(mailstead_mailauth::results::Method::Dmarc, code),
-        };
-        if let Some(policy) = &dmarc.policy {
-            result = result.with_property(Ptype::Policy, "dmarc", policy.effective.as_str());
-        }
-        if !overrides.is_empty() {
-            result = result.with_comment(&format!("override {}", overrides.join(",")));
-        }
-        result.with_dnssec(dmarc.authenticity())
-    }
-
-    /// Only where there is a chain: it is information.
-    fn arc_result(&self) -> Option<MethodResult> {
-        let code = ResultCode::from(self.arc.status.name());
-        (code != ResultCode::None).then(|| MethodResult::arc(code, self.iprev.ip))
     }
 }

@@ -17,6 +17,7 @@ use mailstead_smtp::{Extension, Extensions, Limits, Mail, Reply, Verb};
 use crate::authentication::SpfCheck;
 use crate::metrics::role_name;
 use crate::reception::Reception;
+use crate::refusal::Refusal;
 use crate::reply;
 use crate::server::Server;
 use crate::settings::{CleartextLogin, Endpoint, Security};
@@ -45,6 +46,8 @@ pub(crate) struct Transaction {
     /// Where each recipient's mail goes; nothing for one that is not ours, and for one of ours that does not exist.
     pub(crate) recipients: Vec<(Address, Option<Destination>)>,
     pub(crate) reception: Option<Reception>,
+    /// Why the message was given up before its end.
+    pub(crate) refusal: Option<Refusal>,
     /// What SPF says about the sender, once somebody had to know.
     pub(crate) spf: Option<SpfCheck>,
 }
@@ -185,7 +188,8 @@ impl Connection {
             Event::Mail(mail) => {
                 let reply = self.sender(&mail).await;
                 if reply.is_completion() {
-                    self.transaction = Some(Transaction { mail, recipients: Vec::new(), reception: None, spf: None });
+                    let (recipients, reception, refusal) = (Vec::new(), None, None);
+                    self.transaction = Some(Transaction { mail, recipients, reception, refusal, spf: None });
                 }
                 self.answer(reply);
             }
@@ -202,10 +206,7 @@ impl Connection {
                 let reply = self.end_of_message(received).await;
                 self.answer(reply);
             }
-            Event::MessageRefused(refusal) => {
-                self.transaction = None;
-                tracing::info!(?refusal, "message refused");
-            }
+            Event::MessageRefused(refused) => self.message_refused(refused).await,
             Event::Reset => self.transaction = None,
             // Close is dealt with by the caller; there are no others yet.
             _ => {}

@@ -11,6 +11,7 @@ use mailstead_smtp::{Body, Mail, Reply, Strictness, Verb};
 
 use crate::authentication::check_spf;
 use crate::connection::{Connection, Transaction};
+use crate::refusal::{Cause, Refusal};
 use crate::reply;
 use crate::sandbox::{Moment, Provocation, Sandbox};
 use crate::sender_domain::{MailDomain, has_address, mail_domain};
@@ -130,7 +131,7 @@ impl Connection {
 
     /// What recipients' local parts provoke at the end of the message. For inbound mail that is part of each
     /// recipient's verdict; here is only the silence before.
-    pub(crate) async fn provoked_by_recipients(&self, transaction: &Transaction) -> Result<(), Reply> {
+    pub(crate) async fn provoked_by_recipients(&self, transaction: &Transaction) -> Result<(), Refusal> {
         let (sandbox, role) = (self.server.settings.sandbox, self.endpoint.role);
         let provocation = transaction
             .recipients
@@ -140,7 +141,7 @@ impl Connection {
             .max_by_key(|provocation| provocation.silence);
         let Some(provocation) = provocation else { return Ok(()) };
         let reply = self.provoked(provocation).await;
-        if role == Role::Transfer { Ok(()) } else { Err(reply) }
+        if role == Role::Transfer { Ok(()) } else { Err(Refusal::new(Cause::Provoked, reply)) }
     }
 
     async fn provoked(&self, provocation: Provocation) -> Reply {
@@ -152,15 +153,15 @@ impl Connection {
     }
 
     /// Pedantic: a message must be what MAIL declared.
-    pub(crate) fn check_declared(&self, mail: &Mail, received: Received, structure: &Structure) -> Result<(), Reply> {
+    pub(crate) fn check_declared(&self, mail: &Mail, received: Received, structure: &Structure) -> Result<(), Refusal> {
         if self.server.settings.strictness == Strictness::Lenient {
             return Ok(());
         }
         if structure.needs_smtputf8() && !mail.smtputf8 {
-            return Err(reply::smtputf8_undeclared());
+            return Err(Refusal::new(Cause::Undeclared, reply::smtputf8_undeclared()));
         }
         if received.eight_bit && mail.body != Some(Body::EightBitMime) {
-            return Err(reply::eight_bit_undeclared());
+            return Err(Refusal::new(Cause::Undeclared, reply::eight_bit_undeclared()));
         }
         Ok(())
     }

@@ -18,8 +18,10 @@ use mailstead_store::{DeliveryId, Facts, Refused, Staged};
 use crate::analysis::{self, Decision, Evaluation, Evidence, Reason, Verdict};
 use crate::authentication::{Hashing, Signed, SpfCheck, authenticate};
 use crate::delivery::{Copy, Target, envelope_fields};
+use crate::lines::LineMeter;
 use crate::reception::{Examine, Separator};
 use crate::record;
+use crate::refusal::{Cause, Refusal};
 use crate::reply;
 use crate::rules::{self, Subject};
 use crate::sandbox::Sandbox;
@@ -77,15 +79,20 @@ pub(crate) struct InboundHeader {
 }
 
 impl Examine for InboundHeader {
-    fn examine(&self, header: &[u8], _separator: Separator) -> Result<Vec<u8>, Reply> {
+    fn examine(&self, header: &[u8], _separator: Separator) -> Result<Vec<u8>, Refusal> {
         if mailstead_message::trace::received_count(header) > RECEIVED_MAX {
-            return Err(reply::loop_detected());
+            return Err(Refusal::new(Cause::Loop, reply::loop_detected()));
         }
         Ok(without_forged_results(header, &self.hostname))
     }
 
     fn hashing(&self, received: &[u8], _staged: &[u8]) -> Option<Hashing> {
         Some(Hashing::to_verify(received))
+    }
+
+    /// Lines of others are taken as they are: their signatures cover them.
+    fn meter(&self, _received: &[u8]) -> Option<LineMeter> {
+        None
     }
 }
 
@@ -191,7 +198,14 @@ impl Server {
                     }
                 }
                 Err(error) => {
-                    failures.extend(judged.into_iter().map(|(to, _)| (to, reply::store_error(&error))));
+                    let reply = reply::store_error(&error);
+                    let verdict = Verdict::not_stored(reply.clone());
+                    for (recipient, _) in judged {
+                        if failures.len() < REFUSALS_KEPT {
+                            self.keep_refused(record::arrival(&arrival, &recipient, &evidence, &verdict)).await;
+                        }
+                        failures.push((recipient, reply.clone()));
+                    }
                 }
             }
         }
@@ -244,7 +258,7 @@ impl Server {
     }
 
     /// Keeps for a while why a message was refused. What cannot be kept changes nothing about the refusal.
-    async fn keep_refused(&self, facts: Facts) {
+    pub(crate) async fn keep_refused(&self, facts: Facts) {
         let refused = Refused {
             reference: facts.reference.unwrap_or_default(),
             at: self.services.clock.now(),
@@ -300,6 +314,9 @@ mod tests {
         let fine = b"Received: x\r\n".repeat(RECEIVED_MAX);
         assert!(examiner.examine(&fine, Separator::Present).is_ok());
         let looping = b"Received: x\r\n".repeat(RECEIVED_MAX + 1);
-        assert_eq!(examiner.examine(&looping, Separator::Present), Err(reply::loop_detected()));
+        assert_eq!(
+            examiner.examine(&looping, Separator::Present),
+            Err(Refusal::new(Cause::Loop, reply::loop_detected()))
+        );
     }
 }

@@ -2,12 +2,14 @@
 
 use mailstead_message::trace::With;
 use mailstead_runtime::Deadline;
-use mailstead_smtp::server::{Received, Role, reply as protocol};
+use mailstead_smtp::server::{self as session, Received, Role, reply as protocol};
 use mailstead_smtp::{Reply, Verb};
 
 use crate::connection::{Connection, Transaction};
 use crate::inbound::{Arrival, InboundHeader, Origin};
 use crate::reception::{Examine, Finished, Reception};
+use crate::record;
+use crate::refusal::{Cause, Envelope, Refusal};
 use crate::reply;
 use crate::submission::SubmissionHeader;
 
@@ -26,26 +28,74 @@ impl Connection {
 
     /// Takes a piece of the message. What is refused early is still read to its end, by the session.
     pub(crate) async fn message_piece(&mut self, piece: &[u8]) {
-        let Some(reception) = self.transaction.as_mut().and_then(|transaction| transaction.reception.as_mut()) else {
-            return;
-        };
-        if let Err(reply) = reception.receive(piece).await {
+        let Some(transaction) = &mut self.transaction else { return };
+        let Some(reception) = transaction.reception.as_mut() else { return };
+        if let Err(refusal) = reception.receive(piece).await {
+            let reply = refusal.reply.clone();
+            transaction.refusal.get_or_insert(refusal);
             self.note_error(&reply);
             self.session.abandon_message(reply);
+        }
+    }
+
+    /// The session has refused the message at its end: for what it saw itself, or for what was found on the way.
+    pub(crate) async fn message_refused(&mut self, refused: session::Refusal) {
+        tracing::info!(?refused, "message refused");
+        let Some(mut transaction) = self.transaction.take() else { return };
+        let size_max = self.server.settings.message_max;
+        let refusal = match refused {
+            session::Refusal::Smuggling(_) => Refusal::new(Cause::LineEndings, protocol::smuggling()),
+            session::Refusal::TooLarge => Refusal::new(Cause::TooLarge, protocol::too_large(size_max)),
+            _ => match transaction.refusal.take() {
+                Some(refusal) => refusal,
+                None => return,
+            },
+        };
+        if let Some(envelope) = self.envelope(&transaction) {
+            self.server.keep_refused(record::refusal(&envelope, &refusal)).await;
         }
     }
 
     pub(crate) async fn end_of_message(&mut self, received: Received) -> Reply {
         let Some(mut transaction) = self.transaction.take() else { return reply::processing() };
         let Some(reception) = transaction.reception.take() else { return reply::processing() };
+        let envelope = self.envelope(&transaction);
         match self.accept(transaction, reception, received).await {
-            Ok(reply) | Err(reply) => reply,
+            Ok(reply) => reply,
+            Err(refusal) => {
+                if let Some(envelope) = envelope {
+                    self.server.keep_refused(record::refusal(&envelope, &refusal)).await;
+                }
+                refusal.reply
+            }
         }
     }
 
-    async fn accept(&self, transaction: Transaction, reception: Reception, received: Received) -> Result<Reply, Reply> {
+    /// What is known without the message.
+    fn envelope(&self, transaction: &Transaction) -> Option<Envelope> {
+        let (recipient, _) = transaction.recipients.first()?;
+        Some(Envelope {
+            sender: transaction.mail.from.clone(),
+            recipient: recipient.clone(),
+            more: transaction.recipients.len() - 1,
+            origin: self.origin(transaction, false),
+        })
+    }
+
+    async fn accept(
+        &self,
+        transaction: Transaction,
+        reception: Reception,
+        received: Received,
+    ) -> Result<Reply, Refusal> {
         self.provoked_by_recipients(&transaction).await?;
-        let Finished { staged, header, signed } = reception.finish().await?;
+        let deadline = reception.deadline;
+        let mut finished = reception.finish().await?;
+        if let (Some(long), Some(user)) = (finished.long_line, &self.user) {
+            let examiner = Box::new(SubmissionHeader::new(&self.server, user));
+            finished = self.shortened(finished, long, examiner, deadline).await?;
+        }
+        let Finished { staged, header, signed, .. } = finished;
         let structure = staged.content().structure();
         self.check_declared(&transaction.mail, received, structure)?;
         let origin = self.origin(&transaction, structure.needs_smtputf8());

@@ -4,10 +4,11 @@
 use std::fmt;
 
 use mailstead_runtime::Deadline;
-use mailstead_smtp::Reply;
 use mailstead_store::{Stage, Staged};
 
 use crate::authentication::{Hashing, Signed};
+use crate::lines::{LineMeter, LongLine};
+use crate::refusal::{Cause, Refusal};
 use crate::reply;
 
 /// Longest header. It is held in memory, and nobody needs more.
@@ -26,6 +27,7 @@ pub(crate) struct Reception {
     examiner: Box<dyn Examine>,
     head: Head,
     hashing: Option<Hashing>,
+    meter: Option<LineMeter>,
     /// For the whole message.
     pub(crate) deadline: Deadline,
 }
@@ -40,11 +42,14 @@ enum Head {
 
 /// Looks at a complete header, with its empty line, and gives what is to stand in its place; or refuses the message.
 pub(crate) trait Examine: fmt::Debug + Send + Sync {
-    fn examine(&self, header: &[u8], separator: Separator) -> Result<Vec<u8>, Reply>;
+    fn examine(&self, header: &[u8], separator: Separator) -> Result<Vec<u8>, Refusal>;
 
     /// What is to be known about the body when the message ends: hashes for signatures. `received` is the header as it
     /// came, `staged` what stands in its place.
     fn hashing(&self, received: &[u8], staged: &[u8]) -> Option<Hashing>;
+
+    /// Looks at the lines of the body, where their length matters. `received` is the header as it came.
+    fn meter(&self, received: &[u8]) -> Option<LineMeter>;
 }
 
 /// A message that is on the disk.
@@ -55,24 +60,26 @@ pub(crate) struct Finished {
     pub(crate) header: Vec<u8>,
     /// What signatures need, where it was asked for.
     pub(crate) signed: Option<Signed>,
+    /// The first line of the body that is too long, where that was looked at.
+    pub(crate) long_line: Option<LongLine>,
 }
 
 impl Reception {
     pub(crate) fn new(stage: Stage, examiner: Box<dyn Examine>, deadline: Deadline) -> Reception {
-        Reception { stage, examiner, head: Head::Collecting(Vec::new()), hashing: None, deadline }
+        Reception { stage, examiner, head: Head::Collecting(Vec::new()), hashing: None, meter: None, deadline }
     }
 
     /// Takes a piece of the message. After an error the rest is of no use.
-    pub(crate) async fn receive(&mut self, piece: &[u8]) -> Result<(), Reply> {
+    pub(crate) async fn receive(&mut self, piece: &[u8]) -> Result<(), Refusal> {
         let Head::Collecting(collected) = &mut self.head else { return self.stage_body(piece).await };
         // An end may straddle two pieces.
         let searched = collected.len().saturating_sub(3);
         collected.extend_from_slice(piece);
         let Some(end) = end_of_header(collected, searched) else {
-            return if collected.len() > HEADER_MAX { Err(reply::header_too_large()) } else { Ok(()) };
+            return if collected.len() > HEADER_MAX { Err(header_too_large()) } else { Ok(()) };
         };
         if end > HEADER_MAX {
-            return Err(reply::header_too_large());
+            return Err(header_too_large());
         }
         let mut header = std::mem::take(collected);
         let body = header.split_off(end);
@@ -81,7 +88,7 @@ impl Reception {
     }
 
     /// Ends the message.
-    pub(crate) async fn finish(mut self) -> Result<Finished, Reply> {
+    pub(crate) async fn finish(mut self) -> Result<Finished, Refusal> {
         if let Head::Collecting(header) = &mut self.head {
             let header = std::mem::take(header);
             self.stage_header(&header, Separator::Missing).await?;
@@ -90,33 +97,37 @@ impl Reception {
             Head::Staged(header) | Head::Collecting(header) => header,
         };
         let signed = self.hashing.map(Hashing::finish);
-        let staged = self.stage.finish().await.map_err(|error| refuse(&error))?;
-        Ok(Finished { staged, header, signed })
+        let staged = self.stage.finish().await?;
+        let long_line = self.meter.and_then(LineMeter::finish);
+        Ok(Finished { staged, header, signed, long_line })
     }
 
-    async fn stage_header(&mut self, header: &[u8], separator: Separator) -> Result<(), Reply> {
+    async fn stage_header(&mut self, header: &[u8], separator: Separator) -> Result<(), Refusal> {
         let staged = self.examiner.examine(header, separator)?;
         self.hashing = self.examiner.hashing(header, &staged);
+        self.meter = self.examiner.meter(header);
         self.stage(&staged).await?;
         self.head = Head::Staged(staged);
         Ok(())
     }
 
-    async fn stage_body(&mut self, octets: &[u8]) -> Result<(), Reply> {
+    async fn stage_body(&mut self, octets: &[u8]) -> Result<(), Refusal> {
         if let Some(hashing) = &mut self.hashing {
             hashing.update(octets);
+        }
+        if let Some(meter) = &mut self.meter {
+            meter.update(octets);
         }
         self.stage(octets).await
     }
 
-    async fn stage(&mut self, octets: &[u8]) -> Result<(), Reply> {
-        self.stage.write(octets).await.map_err(|error| refuse(&error))
+    async fn stage(&mut self, octets: &[u8]) -> Result<(), Refusal> {
+        Ok(self.stage.write(octets).await?)
     }
 }
 
-fn refuse(error: &mailstead_store::Error) -> Reply {
-    tracing::warn!(%error, "message not staged");
-    reply::store_error(error)
+fn header_too_large() -> Refusal {
+    Refusal::new(Cause::TooLarge, reply::header_too_large())
 }
 
 /// Where the header ends, its empty line included. `from` may be given where earlier octets were searched.

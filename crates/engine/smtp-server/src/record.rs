@@ -8,13 +8,14 @@ use mailstead_dns::{Authenticity, Existence};
 use mailstead_mailauth::dkim::Algorithm;
 use mailstead_mailauth::dmarc::AlignmentMode;
 use mailstead_mailauth::{Answered, Consulted};
-use mailstead_names::{Address, Domain};
+use mailstead_names::{Address, Domain, ReversePath};
 use mailstead_store::Facts;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::analysis::{Decision, Evidence, Reason, Verdict};
 use crate::authentication::Authentication;
-use crate::inbound::Arrival;
+use crate::inbound::{Arrival, Origin};
+use crate::refusal::{Envelope, Refusal};
 
 /// The kind of these facts in the store. There is one record for each copy of a message.
 pub const KIND: &str = "arrival";
@@ -38,27 +39,53 @@ pub(crate) fn arrival(arrival: &Arrival, recipient: &Address, evidence: &Evidenc
         Decision::Reject(reply) if reply.code < 500 => ("defer", Some(reply.to_string()), None),
         Decision::Reject(reply) => ("reject", Some(reply.to_string()), None),
     };
-    let payload = json!({
-        "remote": origin.remote.to_string(),
-        "hello": cut(&origin.hello),
-        "protocol": origin.with.to_string(),
-        "tls": origin.tls,
-        "id": origin.mark,
-        "at": origin.at.to_string(),
-        "mail-from": arrival.sender.to_string(),
-        "rcpt-to": recipient.to_string(),
-        "decision": decision,
-        "reply": reply,
-        "reasons": verdict.reasons.iter().map(Reason::name).collect::<Vec<_>>(),
-        "trusted": verdict.reasons.iter().find_map(Reason::trusted).map(Domain::to_string),
-        "mailbox": mailbox,
-        "checks": evidence.authentication().map(checks),
-    });
+    let mut record = origin_of(origin, &arrival.sender, recipient);
+    record.extend([
+        ("decision".to_owned(), json!(decision)),
+        ("reply".to_owned(), json!(reply)),
+        ("reasons".to_owned(), verdict.reasons.iter().map(Reason::name).collect()),
+        ("trusted".to_owned(), json!(verdict.reasons.iter().find_map(Reason::trusted).map(Domain::to_string))),
+        ("mailbox".to_owned(), json!(mailbox)),
+        ("checks".to_owned(), json!(evidence.authentication().map(checks))),
+    ]);
+    facts(origin, record)
+}
+
+/// The record of a message that was refused as a whole, for all its recipients.
+pub(crate) fn refusal(envelope: &Envelope, refusal: &Refusal) -> Facts {
+    let Envelope { sender, recipient, more, origin } = envelope;
+    let decision = if refusal.reply.code < 500 { "defer" } else { "reject" };
+    let mut record = origin_of(origin, sender, recipient);
+    record.extend([
+        ("more-recipients".to_owned(), json!(more)),
+        ("decision".to_owned(), json!(decision)),
+        ("reply".to_owned(), json!(cut(&refusal.reply))),
+        ("reasons".to_owned(), json!([refusal.cause.name()])),
+    ]);
+    facts(origin, record)
+}
+
+/// Where a message came from, and who it is from and for.
+fn origin_of(origin: &Origin, sender: &ReversePath, recipient: &Address) -> Map<String, Value> {
+    let record = [
+        ("remote", json!(origin.remote.to_string())),
+        ("hello", json!(cut(&origin.hello))),
+        ("protocol", json!(origin.with.to_string())),
+        ("tls", json!(origin.tls)),
+        ("id", json!(origin.mark)),
+        ("at", json!(origin.at.to_string())),
+        ("mail-from", json!(sender.to_string())),
+        ("rcpt-to", json!(recipient.to_string())),
+    ];
+    record.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn facts(origin: &Origin, record: Map<String, Value>) -> Facts {
     Facts {
         kind: KIND.to_owned(),
         version: VERSION,
         reference: Some(origin.mark.clone()),
-        payload: payload.to_string().into_bytes(),
+        payload: Value::Object(record).to_string().into_bytes(),
     }
 }
 

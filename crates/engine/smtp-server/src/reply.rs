@@ -162,6 +162,23 @@ pub(crate) fn no_separator() -> Reply {
     Reply::new(554, status(5, 6, 0), "message needs an empty line between header and body")
 }
 
+/// RFC 5322 §2.1.1. Number and length let people find it.
+pub(crate) fn line_too_long(number: u64, length: u64) -> Reply {
+    let text = format!(
+        "line {number} of the message has {length} octets, at most 998 can be sent; have your program encode it as \
+         quoted-printable or base64, or break the line"
+    );
+    Reply::new(554, status(5, 6, 0), text)
+}
+
+/// The same in a header, where there is no white space to fold it at.
+pub(crate) fn header_line_too_long(field: &str, length: usize) -> Reply {
+    let text = format!(
+        "header field {field} has {length} octets without a space to fold it at, at most 998 can be sent; shorten it"
+    );
+    Reply::new(554, status(5, 6, 0), text)
+}
+
 pub(crate) fn from_needed() -> Reply {
     Reply::new(550, status(5, 6, 0), "message needs exactly one address in its From header")
 }

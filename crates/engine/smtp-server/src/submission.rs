@@ -13,6 +13,7 @@ use mailstead_message::trace::Received;
 use mailstead_message::{address, trace};
 use mailstead_names::{Address, Domain, EhloName, ReversePath};
 use mailstead_queue::{Demand, Envelope, MessageClass, TlsRequirement};
+use mailstead_runtime::Deadline;
 use mailstead_smtp::server::Role;
 use mailstead_smtp::{Reply, Strictness};
 use mailstead_store::{AccountId, Staged};
@@ -20,7 +21,10 @@ use mailstead_store::{AccountId, Staged};
 use crate::authentication::{Hashing, Signed};
 use crate::connection::{Connection, Transaction};
 use crate::inbound::{Origin, RECEIVED_MAX, without_forged_results};
-use crate::reception::{Examine, Separator};
+use crate::lines::{self, LineMeter, LongLine};
+use crate::reception::{Examine, Finished, Reception, Separator};
+use crate::reencode::{Source, reencode};
+use crate::refusal::{Cause, Refusal};
 use crate::reply;
 use crate::sandbox::Sandbox;
 use crate::server::Server;
@@ -55,19 +59,19 @@ impl SubmissionHeader {
 }
 
 impl Examine for SubmissionHeader {
-    fn examine(&self, header: &[u8], separator: Separator) -> Result<Vec<u8>, Reply> {
+    fn examine(&self, header: &[u8], separator: Separator) -> Result<Vec<u8>, Refusal> {
         if separator == Separator::Missing {
-            return Err(reply::no_separator());
+            return Err(Refusal::new(Cause::Malformed, reply::no_separator()));
         }
         if self.strictness == Strictness::Pedantic && Fields::find(header, "Return-Path").is_some() {
-            return Err(reply::return_path_present());
+            return Err(Refusal::new(Cause::Malformed, reply::return_path_present()));
         }
         if trace::received_count(header) > RECEIVED_MAX {
-            return Err(reply::loop_detected());
+            return Err(Refusal::new(Cause::Loop, reply::loop_detected()));
         }
-        let from = author(header).ok_or_else(reply::from_needed)?;
+        let from = author(header).ok_or_else(|| Refusal::new(Cause::Malformed, reply::from_needed()))?;
         if !self.directory.may_send_as(&self.account, &from) {
-            return Err(reply::from_not_yours());
+            return Err(Refusal::new(Cause::Author, reply::from_not_yours()));
         }
         // RFC 6409 §8.2, §8.3: what every message must or should have. Part of the message, not of its trace.
         let mut completed = Vec::with_capacity(header.len() + 128);
@@ -79,7 +83,8 @@ impl Examine for SubmissionHeader {
             completed.extend_from_slice(format!("Date: {}\r\n", Date::utc(self.now)).as_bytes());
         }
         completed.extend(without_forged_results(header, &self.hostname));
-        Ok(completed)
+        lines::refolded(completed)
+            .map_err(|field| Refusal::new(Cause::LineLength, reply::header_line_too_long(&field.field, field.length)))
     }
 
     fn hashing(&self, _received: &[u8], staged: &[u8]) -> Option<Hashing> {
@@ -87,6 +92,10 @@ impl Examine for SubmissionHeader {
         let domain = author.domain()?;
         let has_key = !self.signing.signers(domain).is_empty();
         has_key.then(|| Hashing::new(staged, |body| self.signing.request(domain, body)))
+    }
+
+    fn meter(&self, received: &[u8]) -> Option<LineMeter> {
+        Some(LineMeter::after(received))
     }
 }
 
@@ -116,12 +125,12 @@ impl Connection {
         staged: Staged,
         header: &[u8],
         signed: Option<Signed>,
-    ) -> Result<Reply, Reply> {
+    ) -> Result<Reply, Refusal> {
         let server = &self.server;
-        let user = self.user.as_ref().ok_or_else(reply::processing)?;
+        let user = self.user.as_ref().ok_or_else(|| Refusal::new(Cause::Internal, reply::processing()))?;
         // In a sandbox nobody is harmed, and people measure.
         if server.settings.sandbox == Sandbox::Off && !server.allowance.take(user.account.id(), origin.at) {
-            return Err(reply::submission_limit());
+            return Err(Refusal::new(Cause::Allowance, reply::submission_limit()));
         }
         let sender = transaction.mail.from;
         let recipients: Vec<Address> = transaction.recipients.into_iter().map(|(to, _)| to).collect();
@@ -147,13 +156,37 @@ impl Connection {
                 tracing::warn!(%error, "message not queued");
                 let reply = reply::queue_error(&error);
                 server.services.metrics.recipients(Role::Submission, reply.code, count);
-                Err(reply)
+                Err(Refusal::new(Cause::Storage, reply))
             }
         }
     }
 }
 
 impl Connection {
+    /// A message whose lines are all short enough, from one where `long` is the first that is not: parts that may be
+    /// touched are encoded. Where that does not help, the message is refused.
+    pub(crate) async fn shortened(
+        &self,
+        finished: Finished,
+        long: LongLine,
+        examiner: Box<dyn Examine>,
+        deadline: Deadline,
+    ) -> Result<Finished, Refusal> {
+        let store = &self.server.services.store;
+        let mut again = Reception::new(store.stage(), examiner, deadline);
+        let source = Source { store, staged: &finished.staged, header: &finished.header };
+        let refused = || Refusal::new(Cause::LineLength, reply::line_too_long(long.number, long.length));
+        if !reencode(&source, &mut again).await? {
+            return Err(refused());
+        }
+        let shortened = again.finish().await?;
+        if shortened.long_line.is_some() {
+            return Err(refused());
+        }
+        tracing::info!(line = long.number, length = long.length, "lines too long, parts of the message encoded");
+        Ok(shortened)
+    }
+
     /// The signatures of the author's domain. A message that cannot be signed is not held back: its sender would wait for
     /// something that only the administrator can mend, who is told.
     fn signatures(&self, header: &[u8], signed: Option<Signed>, origin: &Origin) -> String {

@@ -117,6 +117,16 @@ fn in_words(reason: &str, record: Record<'_>) -> String {
         "too-many-authors" => "From has addresses of more domains than are checked".to_owned(),
         "authentication-undecided" => "checks that would decide could not be made then".to_owned(),
         "no-bad-signals" => "nothing spoke against it".to_owned(),
+        "loop" => "it has passed so many servers that it must be going in circles".to_owned(),
+        "line-endings" => "it has a bare CR or LF where other servers would see its end".to_owned(),
+        "too-large" => "it or its header is too large".to_owned(),
+        "line-length" => "it has a line that is too long, and that cannot be made shorter".to_owned(),
+        "malformed" => "it lacks what a message must have, or has what it must not have".to_owned(),
+        "undeclared" => "it is not what MAIL declared".to_owned(),
+        "author" => "its author is somebody else than the user".to_owned(),
+        "allowance" => "the user has submitted too many messages".to_owned(),
+        "storage" => "it could not be stored".to_owned(),
+        "internal" => "the server was not ready for it".to_owned(),
         other => other.to_owned(),
     }
 }
@@ -133,7 +143,11 @@ impl Text {
     fn arrival(&mut self, record: Record<'_>) {
         let word = |key: &str| record.word(key).unwrap_or_else(|| "?".to_owned());
         let at = record.word("at").map(|at| format!("{at}: ")).unwrap_or_default();
-        self.line(0, &format!("{at}from {} to {}", word("mail-from"), word("rcpt-to")));
+        let more = match record.number("more-recipients") {
+            None | Some(0) => String::new(),
+            Some(more) => format!(" and {more} more"),
+        };
+        self.line(0, &format!("{at}from {} to {}{more}", word("mail-from"), word("rcpt-to")));
         let tls = record.word("tls").map_or_else(|| "without TLS".to_owned(), |tls| format!("with {tls}"));
         let hello = word("hello");
         self.line(
@@ -256,10 +270,11 @@ fn policy_in_words(policy: Record<'_>) -> String {
 
 /// What would have changed the verdict, each a sentence without its full stop.
 fn advice(record: Record<'_>) -> Vec<String> {
+    let mut advice: Vec<String> = refusals(record).map(str::to_owned).collect();
     let Some(dmarc) = record.check("dmarc") else {
-        return if record.is_because("unknown-user") { vec![known_user(record)] } else { Vec::new() };
+        advice.extend(record.is_because("unknown-user").then(|| known_user(record)));
+        return advice;
     };
-    let mut advice = Vec::new();
     if record.is_because("unknown-user") {
         advice.push(known_user(record));
     }
@@ -284,6 +299,18 @@ fn advice(record: Record<'_>) -> Vec<String> {
             .push(format!("a DMARC policy of {domain} with p=quarantine or p=reject would have kept it out of Inbox"));
     }
     advice
+}
+
+/// What would have let a message through that was refused before anything was checked, or could not be stored.
+fn refusals(record: Record<'_>) -> impl Iterator<Item = &'static str> {
+    const ADVICE: [(&str, &str); 5] = [
+        ("loop", "no rule or forwarding anywhere that sends the message back to where it came from"),
+        ("line-endings", "lines that end in CR LF; the sending program is at fault, or an attack was tried"),
+        ("too-large", "fewer or smaller attachments"),
+        ("line-length", "lines of at most 998 octets, or a transfer encoding: quoted-printable or base64"),
+        ("storage", "room on the disk, and in the account where it has a quota; the log of that time says more"),
+    ];
+    ADVICE.into_iter().filter(move |(reason, _)| record.is_because(reason)).map(|(_, advice)| advice)
 }
 
 fn known_user(record: Record<'_>) -> String {

@@ -1,7 +1,7 @@
 //! The Authentication-Results field (RFC 8601): written, read, and removed on arrival where it was forged.
 //!
-//! Nothing here knows how SPF, DKIM and the others work: a [`MethodResult`] is words and properties, so that any program
-//! can report its own methods. Internationalised names are written in U-labels where the message is internationalised
+//! A [`MethodResult`] is words and properties, so that any program can report its own methods; what this crate's checks
+//! found is put into them by [`MethodResult::of_spf`] and its like. Internationalised names are written in U-labels where the message is internationalised
 //! anyway, and in A-labels otherwise ([`Form`]).
 //!
 //! ```
@@ -26,6 +26,7 @@
 //! ```
 
 mod arrival;
+mod found;
 mod parse;
 mod write;
 

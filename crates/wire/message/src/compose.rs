@@ -4,12 +4,11 @@
 use crate::address::Mailbox;
 use crate::header::{fold, fold_text};
 use crate::param;
+use crate::text::QuotedPrintable;
 use crate::word;
 
 /// Longest line of a body that goes unencoded, RFC 5322 §2.1.1.
 const MAX_LINE: usize = 998;
-/// Longest encoded line, RFC 2045 §6.7 (5).
-const QP_LINE: usize = 76;
 
 /// How text outside ASCII is written in header fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +48,7 @@ impl Entity {
         if plain {
             return Entity::octets(charset, &content_type, body.into_bytes());
         }
-        Entity::octets(charset, &content_type, quoted_printable(body.as_bytes()).into_bytes())
+        Entity::octets(charset, &content_type, QuotedPrintable::encode(body.as_bytes()))
             .raw_field("Content-Transfer-Encoding", "quoted-printable")
     }
 
@@ -142,32 +141,4 @@ impl Entity {
             }
         }
     }
-}
-
-/// Encodes text with CRLF line ends, RFC 2045 §6.7.
-fn quoted_printable(text: &[u8]) -> String {
-    let mut out = String::with_capacity(text.len() + text.len() / 4);
-    let mut line = 0;
-    let mut octets = text.iter().copied().enumerate().peekable();
-    while let Some((at, octet)) = octets.next() {
-        if octet == b'\r' && octets.next_if(|(_, next)| *next == b'\n').is_some() {
-            out.push_str("\r\n");
-            line = 0;
-            continue;
-        }
-        let ends_line = text.get(at + 1).is_none_or(|next| *next == b'\r');
-        let literal = matches!(octet, 33..=60 | 62..=126) || (matches!(octet, b' ' | b'\t') && !ends_line);
-        let width = if literal { 1 } else { 3 };
-        if line + width > QP_LINE - usize::from(!ends_line) {
-            out.push_str("=\r\n");
-            line = 0;
-        }
-        if literal {
-            out.push(char::from(octet));
-        } else {
-            out.push_str(&format!("={octet:02X}"));
-        }
-        line += width;
-    }
-    out
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
+use std::ops::Range;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +19,7 @@ use crate::ids::{AccountId, ModSeq};
 use crate::lock::Lock;
 use crate::refused::Retention;
 use crate::sql::{Access, Connections, Database, Engine, Lease, PostgresEngine, SqliteEngine};
-use crate::stage::{Spool, Stage};
+use crate::stage::{Spool, Stage, Staged};
 use crate::transaction::{Read, Write};
 use crate::writer::{Lane, Writers};
 
@@ -281,6 +282,18 @@ impl Store {
     #[must_use]
     pub fn stage(&self) -> Stage {
         Stage::new(self.inner.spool.clone())
+    }
+
+    /// The octets of a range of a staged body; what lies beyond the end is left out. Read a large one in pieces.
+    ///
+    /// # Errors
+    /// When its file cannot be read.
+    pub async fn read_staged(&self, staged: &Staged, range: Range<u64>) -> Result<Vec<u8>> {
+        if staged.body().in_memory().is_some() {
+            return staged.body().read_at(range);
+        }
+        let body = staged.body().clone();
+        self.spool().run(move || body.read_at(range)).await
     }
 
     pub(crate) fn spool(&self) -> &Spool {

@@ -420,3 +420,56 @@ async fn keys_that_cannot_be_used_are_named() {
         assert!(error.to_string().starts_with("the DKIM key "), "{error}");
     }
 }
+
+/// Reasons and reply of a record.
+fn told(payload: &[u8]) -> (String, String) {
+    let record: serde_json::Value = serde_json::from_slice(payload).unwrap();
+    (record["reasons"].to_string(), record["reply"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_before_the_checks_can_be_explained() {
+    let mut setting = setting(zones());
+    setting.settings.message_max = 600 * 1024;
+    let scene = setting.build().await;
+    let large = |header: usize, body: usize| format!("A: {}\r\n\r\n{}", "x ".repeat(header), "y\r\n".repeat(body));
+    for (message, reason, advice) in [
+        (format!("{}{MESSAGE}", "Received: x\r\n".repeat(101)), "loop", "no rule or forwarding"),
+        (format!("{MESSAGE}\n.\nmore"), "line-endings", "CR LF"),
+        (format!("{MESSAGE}a\rb"), "line-endings", "CR LF"),
+        (large(1, 250_000), "too-large", "smaller attachments"),
+        // So large that the session ends without waiting for its end.
+        (large(1, 500_000), "too-large", "smaller attachments"),
+        (large(270_000, 1), "too-large", "smaller attachments"),
+    ] {
+        let mut client = scene.inbound().await;
+        client.ehlo().await;
+        client
+            .say("MAIL FROM:<a@client.example>\r\nRCPT TO:<jane@example.org>\r\nRCPT TO:<joe@example.org>\r\nDATA\r\n")
+            .await;
+        for _ in 0..4 {
+            client.reply().await;
+        }
+        client.say(&format!("{message}\r\n.\r\n")).await;
+        let answer = client.line().await.unwrap();
+        assert!(answer.ends_with(&format!(" ({})", mark())), "the reply has the id: {answer}");
+        let refused = &scene.refused().await[0];
+        let answer = without_mark(&answer).to_owned();
+        assert_eq!(told(&refused.payload), (format!("[\"{reason}\"]"), answer.clone()));
+        let words = why::explain(&refused.payload).unwrap();
+        assert!(words.contains("from <a@client.example> to jane@example.org and 1 more"), "{words}");
+        assert!(words.contains("refused, because it ") && words.contains(advice) && words.contains(&answer), "{words}");
+    }
+    assert_eq!(scene.refused().await.len(), 6, "one for each message");
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_to_store_can_be_explained() {
+    let scene = scene().await;
+    let answer = scene.arrive("a@client.example", "poor@example.org", MESSAGE).await;
+    let refused = &scene.refused().await[0];
+    assert_eq!(told(&refused.payload), (r#"["storage"]"#.to_owned(), answer));
+    let words = why::explain(&refused.payload).unwrap();
+    assert!(words.contains("refused for then, because it could not be stored"), "{words}");
+    assert!(words.contains("SPF: pass for client.example") && words.contains("a quota"), "{words}");
+}

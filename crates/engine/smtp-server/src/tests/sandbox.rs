@@ -39,12 +39,13 @@ async fn any_author_may_submit() {
 #[tokio::test(start_paused = true)]
 async fn local_parts_provoke_failures() {
     let scene = sandbox().await;
-    let mut submission = scene.cleartext().await;
-    submission.ehlo().await;
-    submission.login("jane").await;
-    let mut inbound = scene.inbound().await;
-    inbound.ehlo().await;
-    for client in [&mut submission, &mut inbound] {
+    for role in [Role::Submission, Role::Transfer] {
+        // One after the other: a client that only waits would be timed out.
+        let mut client = if role == Role::Submission { scene.cleartext().await } else { scene.inbound().await };
+        client.ehlo().await;
+        if role == Role::Submission {
+            client.login("jane").await;
+        }
         client
             .play(
                 "C: MAIL FROM:<mailfrompermerror@a.example>

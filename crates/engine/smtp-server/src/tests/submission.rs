@@ -314,3 +314,110 @@ async fn notices_reach_their_account_or_the_postmaster() {
     delivery.deliver(LocalMessage { account: Some(joe), ..message }).await;
     assert_eq!(scene.inbox("jane").await.len(), 1);
 }
+
+const TO: &[&str] = &["joe@example.org"];
+
+/// What a part says once its transfer encoding is undone.
+fn decoded(encoded: &str) -> String {
+    use mailstead_message::structure::TransferEncoding;
+    let mut transfer = mailstead_message::text::Transfer::new(TransferEncoding::QuotedPrintable);
+    let mut out = Vec::new();
+    transfer.decode(encoded.as_bytes(), &mut out);
+    transfer.finish(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_lines_of_the_header_are_folded() {
+    let scene = Scene::for_submission().await;
+    let mut client = jane(&scene).await;
+    let references = "<0123456789@example.org> ".repeat(60);
+    let message = MESSAGE.replace("Date:", &format!("References: {}\r\nDate:", references.trim()));
+    assert_eq!(client.send("jane@example.org", TO, &message).await, "250 2.0.0 it is queued");
+    let queued = scene.queued().await.remove(0).message;
+    assert!(queued.lines().all(|line| line.len() <= 80), "{queued}");
+    assert!(queued.replace("\r\n ", " ").contains(&format!("References: {}\r\nDate:", references.trim())), "{queued}");
+
+    let mut client = jane(&scene).await;
+    let message = MESSAGE.replace("Date:", &format!("X-Token: {}\r\nDate:", "x".repeat(1200)));
+    let answer = client.send("jane@example.org", TO, &message).await;
+    assert!(answer.starts_with("554 5.6.0 header field X-Token has 1201 octets without a space"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn parts_with_long_lines_are_encoded() {
+    let scene = Scene::for_submission().await;
+    let mut client = jane(&scene).await;
+    let header = MESSAGE.strip_suffix("\r\n\r\nbody").unwrap();
+    let long = format!("{} = é\r\n.\r\nshort \r\n", "word ".repeat(300));
+    let html = "Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n";
+    let message = format!("{header}\r\nMIME-Version: 1.0\r\n{html}{}", long.replace("\r\n.", "\r\n.."));
+    assert_eq!(client.send("jane@example.org", TO, &message).await, "250 2.0.0 it is queued");
+    let queued = scene.queued().await.remove(0);
+    assert!(queued.message.is_ascii() && queued.message.lines().all(|line| line.len() <= 80), "{}", queued.message);
+    let (header_sent, body) = queued.message.split_once("\r\n\r\n").unwrap();
+    assert_eq!(header_sent.matches("Content-Transfer-Encoding").count(), 1, "{header_sent}");
+    assert_eq!(header_sent.matches("Message-ID").count(), 1, "{header_sent}");
+    // The client's `send` ends the message with a line end more.
+    assert_eq!(decoded(body), format!("{long}\r\n"));
+
+    // In a multipart only the part that needs it, and none that somebody signed.
+    let plain = "Content-Type: text/plain\r\n\r\nshort=\r\n";
+    let mixed = |subtype: &str| {
+        format!(
+            "{header}\r\nMIME-Version: 1.0\r\nContent-Type: multipart/{subtype}; boundary=b\r\n\r\n--b\r\n{plain}--b\r\n{html}{}--b--",
+            long.replace("\r\n.", "\r\n..")
+        )
+    };
+    let mut client = jane(&scene).await;
+    assert_eq!(client.send("jane@example.org", TO, &mixed("alternative")).await, "250 2.0.0 it is queued");
+    let queued = scene.queued().await.remove(1).message;
+    assert!(
+        queued.contains(&format!("\r\n\r\n--b\r\n{plain}--b\r\nContent-Type: text/html; charset=utf-8\r\n")),
+        "{queued}"
+    );
+    let part = queued.rsplit_once("quoted-printable\r\n\r\n").unwrap().1.split_once("\r\n--b--").unwrap().0;
+    assert_eq!(decoded(part), long.strip_suffix("\r\n").unwrap());
+
+    let mut client = jane(&scene).await;
+    let answer = client.send("jane@example.org", TO, &mixed("signed")).await;
+    assert!(
+        answer.starts_with("554 5.6.0 line 15 of the message has 1505 octets, at most 998 can be sent;"),
+        "{answer}"
+    );
+    assert_eq!(scene.queued().await.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_messages_with_long_lines_are_encoded_from_the_disk() {
+    let scene = Scene::for_submission().await;
+    let mut client = jane(&scene).await;
+    let header = MESSAGE.strip_suffix("\r\n\r\nbody").unwrap();
+    let body = format!("{}\r\n", "0123456789".repeat(30)).repeat(2_000) + &"x".repeat(300_000);
+    let message = format!("{header}\r\n\r\n{body}");
+    assert_eq!(client.send("jane@example.org", TO, &message).await, "250 2.0.0 it is queued");
+    let queued = scene.queued().await.remove(0).message;
+    let (header, encoded) = queued.split_once("\r\n\r\n").unwrap();
+    assert!(header.contains("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n"), "{header}");
+    assert!(decoded(encoded) == format!("{body}\r\n") && encoded.lines().all(|line| line.len() <= 76));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_of_submitted_messages_can_be_explained() {
+    let scene = Scene::for_submission().await;
+    let mark = Marks::new(&[7; 24]).mark(ConnectionId(42));
+    for (message, reason) in [
+        (MESSAGE.replace("jane@", "joe@"), r#"["author"]"#),
+        (format!("MIME-Version: 1.0\r\nDKIM-Signature: v=1\r\n{MESSAGE}{}", "x".repeat(999)), r#"["line-length"]"#),
+        ("From: jane@example.org".to_owned(), r#"["malformed"]"#),
+    ] {
+        let mut client = jane(&scene).await;
+        let answer = client.send("jane@example.org", &["joe@example.org", "you@elsewhere.example"], &message).await;
+        let refused = scene.store.refused().find(&mark, 10).await.unwrap();
+        let record: serde_json::Value = serde_json::from_slice(&refused[0].payload).unwrap();
+        assert_eq!(record["reasons"].to_string(), reason);
+        assert_eq!(record["reply"].as_str(), Some(answer.as_str()));
+        let words = crate::why::explain(&refused[0].payload).unwrap();
+        assert!(words.contains("from <jane@example.org> to joe@example.org and 1 more"), "{words}");
+    }
+}

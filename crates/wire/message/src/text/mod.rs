@@ -8,11 +8,13 @@ use crate::structure::{Part, Shape, Structure};
 
 mod html;
 mod preview;
+mod quoted;
 #[cfg(test)]
 mod tests;
 mod transfer;
 
 pub use preview::preview;
+pub use quoted::QuotedPrintable;
 pub use transfer::Transfer;
 
 /// Octets read from a [`Source`] at once.
