@@ -1,18 +1,22 @@
-//! DKIM and ARC: tag lists, keys, signatures, canonical forms, hashing of a body in pieces.
+//! DKIM and ARC: tag lists, keys, signatures, canonical forms, hashing of a body in pieces; whole messages and chains with
+//! keys out of the input, none of which makes a signature valid.
 #![no_main]
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
 
 use libfuzzer_sys::fuzz_target;
+use mailstead_dns::{Answer, Authenticity, Lookup, Record, RecordType, Resolver, Txt};
 use mailstead_fuzz::cut;
-use mailstead_mailauth::arc;
+use mailstead_mailauth::arc::{self, ChainStatus};
 use mailstead_mailauth::crypto::{
     Crypto, Digest, KeyType, PrivateKey, PrivateKeyError, PrivateKeyForm, PublicKey, Sha256, Verdict,
 };
 use mailstead_mailauth::dkim::{self, BodyHash, BodyHasher, Canonicalization, KeyRecord, Signature, split_message};
 use mailstead_mailauth::taglist::TagList;
-use mailstead_names::Secret;
+use mailstead_names::{Domain, Secret};
 
 /// A digest that only has to be the same for the same octets.
 #[derive(Debug)]
@@ -57,6 +61,25 @@ impl Crypto for Sums {
     }
 }
 
+/// Under every name there is the last line of the input.
+#[derive(Debug)]
+struct Last<'a>(&'a [u8]);
+
+impl Resolver for Last<'_> {
+    fn lookup<'a>(&'a self, _: &'a Domain, _: RecordType) -> Lookup<'a> {
+        let line = self.0.rsplit(|octet| *octet == b'\n').next().unwrap_or_default();
+        let record = Record::Txt(Txt { strings: vec![line.to_vec()] });
+        Box::pin(async { Ok(Answer::found(vec![record], Authenticity::Secure, Duration::ZERO)) })
+    }
+}
+
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("nothing here waits"),
+    }
+}
+
 fuzz_target!(|data: &[u8]| {
     if let Ok(list) = TagList::parse(data) {
         for tag in list.tags() {
@@ -79,6 +102,14 @@ fuzz_target!(|data: &[u8]| {
     let mut hasher = BodyHasher::new(&Sums);
     let signed = dkim::Verifier::new(header, &mut hasher).is_signed();
     let _ = (signed, arc::Verifier::new(header, &mut hasher));
+
+    let policy = dkim::Policy::new(SystemTime::UNIX_EPOCH, &|_| false);
+    let found = ready(dkim::verify(message, &Sums, &Last(data), &policy));
+    assert!(found.outcomes.len() <= dkim::MOST_SIGNATURES && found.authenticated().next().is_none());
+    assert!(found.outcomes.iter().all(|outcome| outcome.evidence.consulted.len() <= 1));
+    let chain = ready(arc::verify(message, &Sums, &Last(data), &policy));
+    assert!(chain.status != ChainStatus::Pass && chain.evidence.consulted.len() <= 2 * usize::from(arc::MOST_SETS));
+    assert_eq!(chain.status == ChainStatus::Fail, chain.reason.is_some());
 
     // However a body is cut, its canonical form is the same, and that does not change if done again.
     let mut hasher = BodyHasher::new(&Sums);

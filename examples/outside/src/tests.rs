@@ -6,12 +6,13 @@ use mailstead_dns::{
     Answer, Authenticity, Existence, Lookup, LookupError, LookupErrorKind, Name, Question, Record, RecordType,
     Resolver, Rtype, Target, Txt,
 };
+use mailstead_mailauth::arc;
 use mailstead_mailauth::crypto::{AwsLcRs, KeyType, generate_pem, read_pem};
 use mailstead_mailauth::dkim::{self, BodyHasher, KeyRecord, Selector, Signer};
-use mailstead_mailauth::dmarc::{Policy, Status};
-use mailstead_mailauth::iprev::IprevResult;
+use mailstead_mailauth::dmarc::{self, Policy, Status};
+use mailstead_mailauth::iprev::{self, IprevResult};
 use mailstead_mailauth::results::Form;
-use mailstead_mailauth::spf::SpfResult;
+use mailstead_mailauth::spf::{self, SpfResult};
 use mailstead_names::{Domain, EhloName, ReversePath};
 use mailstead_testkit::{START, Security, SignedWorld, ZonePlan, Zones};
 
@@ -161,4 +162,59 @@ async fn the_signed_world_proves_what_is_told() {
     let flawed = ZonePlan::signed("shop.test").flaw("_dmarc", Rtype::TXT, mailstead_testkit::Flaw::Corrupt);
     let (status, _, field) = check(world(flawed)).await;
     assert_eq!(status, Status::TempError, "{field}");
+}
+
+/// Everything at once that senders can put into a message and into their own DNS: the work has an end.
+#[tokio::test]
+async fn hostile_senders_cost_a_bounded_number_of_questions() {
+    let txt = |text: String| Record::Txt(Txt::from(text.as_str()));
+    let mega = "x".repeat(1 << 20);
+    let (signed, _) = signed();
+    let signature = String::from_utf8(signed).unwrap().split("From:").next().unwrap().to_owned();
+    let mut header = String::new();
+    for index in 0..5_000 {
+        header += &signature.replace("s=s1;", &format!("s=k{index};"));
+    }
+    for index in (1..=50).rev() {
+        let tags = format!("i={index}; a=ed25519-sha256; d=a{index}.test; s=s; b=AAAA;");
+        let cv = if index == 1 { "none" } else { "pass" };
+        let hash = "A".repeat(43);
+        header += &format!(
+            "ARC-Seal: {tags} cv={cv}\r\nARC-Message-Signature: {tags} h=from; bh={hash}=\r\n\
+             ARC-Authentication-Results: i={index}; x\r\n"
+        );
+    }
+    let deep = "a.".repeat(50);
+    let authors: Vec<String> = (0..1_000).map(|index| format!("joe@{deep}x{index}.test")).collect();
+    let message = format!("{header}From: {}\r\nSubject: offer\r\n\r\nbuy\r\n", authors.join(",\r\n "));
+
+    let mut zones = Zones::new()
+        .with(
+            "shop.test",
+            txt(format!("v=spf1 {} ptr:%{{d}} exp=%{{p}}.shop.test -all", "include:shop.test mx ".repeat(10_000))),
+        )
+        .with("_dmarc.test", txt(format!("v=DMARC1; p=reject; rua=mailto:{mega}@x.test")))
+        .with("_dmarc.x1.test", txt("v=DMARC1; p=reject; ".repeat(50_000)));
+    for index in 0..1_000 {
+        zones = zones.with("25.2.0.192.in-addr.arpa", Record::Ptr(Target::parse(&format!("n{index}.shop.test"))));
+    }
+    for index in 0..2 * dkim::MOST_SIGNATURES {
+        zones = zones.with(&format!("k{index}._domainkey.shop.test"), txt(format!("v=DKIM1; k=ed25519; p={mega}")));
+    }
+    let found = found(&zones, message.as_bytes(), [192, 0, 2, 25], "<joe@shop.test>").await;
+    assert_eq!(found.spf.result, SpfResult::PermError);
+    assert_ne!(found.dmarc.status, Status::Pass);
+    assert!(found.dkim.authenticated().next().is_none());
+
+    let iprev = 1 + iprev::MOST_NAMES;
+    let spf = 1 + spf::MOST_LOOKUP_TERMS * (1 + spf::MOST_EXCHANGERS) + 1 + spf::MOST_NAMES;
+    let arc = 2 * usize::from(arc::MOST_SETS);
+    let dmarc = dmarc::MOST_AUTHORS * (dmarc::MOST_QUERIES + 1) + dmarc::MOST_COMPARED * dmarc::MOST_QUERIES;
+    let asked = |part: &str| zones.asked().iter().filter(|(name, _)| name.as_ascii().contains(part)).count();
+    assert!(zones.asked().len() <= iprev + spf + dkim::MOST_SIGNATURES + arc + dmarc, "{}", zones.asked().len());
+    assert_eq!(asked("_domainkey.shop.test"), dkim::MOST_SIGNATURES);
+    assert!(asked("_dmarc.") <= dmarc, "{}", asked("_dmarc."));
+    // What is kept and shown of it is bounded too.
+    assert!(found.results(&domain("here.test")).to_field(Form::Ascii).len() < 20_000);
+    assert!(format!("{:?}", found.dmarc.evidence).len() < 200_000);
 }

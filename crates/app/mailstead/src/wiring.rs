@@ -90,6 +90,9 @@ impl Engines {
                 metrics: mailstead_queue::Metrics::register(&mut registry),
             },
         );
+        let signing =
+            mailstead_smtp_server::Signing::load(&config.directory).map_err(|error| Failure::new(error.to_string()))?;
+        supervisor.spawn("dkim keys", signing.clone().follow(directory.clone(), shutdown.clone()));
         let smtp = mailstead_smtp_server::Server::new(
             mailstead_smtp_server::Services {
                 store: store.clone(),
@@ -101,8 +104,7 @@ impl Engines {
                 marks: marks(&config.data_directory, &random)?,
                 random,
                 shutdown: shutdown.clone(),
-                signing: mailstead_smtp_server::Signing::load(&config.directory)
-                    .map_err(|error| Failure::new(error.to_string()))?,
+                signing,
                 evaluations: Arc::new(metrics::Evaluations::register(&mut registry)),
                 metrics: mailstead_smtp_server::Metrics::register(&mut registry),
             },

@@ -4,12 +4,13 @@
 //! deadlines are the resolver's. What is made of the results is decided in `analysis.rs`.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use mailstead_dns::Resolver;
 use mailstead_mailauth::crypto::AwsLcRs;
-use mailstead_mailauth::dkim::{self, BodyHasher, BodyHashes};
+use mailstead_mailauth::dkim::{self, BodyHasher, BodyHashes, Signer};
 use mailstead_mailauth::results::{AuthenticationResults, Form, MethodResult};
 use mailstead_mailauth::{arc, dmarc, iprev, psl, received_spf, spf};
 use mailstead_names::{Domain, EhloName, ReversePath};
@@ -24,6 +25,7 @@ pub(crate) static CRYPTO: AwsLcRs = AwsLcRs;
 pub(crate) struct Signed {
     header: Vec<u8>,
     body: BodyHashes,
+    signers: Arc<[Signer]>,
 }
 
 impl Signed {
@@ -35,12 +37,18 @@ impl Signed {
     pub(crate) fn body(&self) -> &BodyHashes {
         &self.body
     }
+
+    /// The keys that it is to be signed with: those that the hashes were made for. None for mail that comes in.
+    pub(crate) fn signers(&self) -> &[Signer] {
+        &self.signers
+    }
 }
 
 /// Hashes a body while it passes by.
 pub(crate) struct Hashing {
     header: Vec<u8>,
     body: BodyHasher<'static>,
+    signers: Arc<[Signer]>,
 }
 
 impl std::fmt::Debug for Hashing {
@@ -52,18 +60,18 @@ impl std::fmt::Debug for Hashing {
 impl Hashing {
     /// Of what the signatures of a header need, as it was received.
     pub(crate) fn to_verify(header: &[u8]) -> Hashing {
-        Hashing::new(header, |body| {
-            // They say which hashes they will need.
-            dkim::Verifier::new(header, body);
-            arc::Verifier::new(header, body);
-        })
+        let mut body = BodyHasher::new(&CRYPTO);
+        // They say which hashes they will need.
+        dkim::Verifier::new(header, &mut body);
+        arc::Verifier::new(header, &mut body);
+        Hashing { header: header.to_vec(), body, signers: Arc::from([]) }
     }
 
-    /// Behind a header; `request` says which hashes are needed.
-    pub(crate) fn new(header: &[u8], request: impl FnOnce(&mut BodyHasher<'static>)) -> Hashing {
+    /// Of what signing needs, behind a header as it will be sent.
+    pub(crate) fn to_sign(header: &[u8], signers: Arc<[Signer]>) -> Hashing {
         let mut body = BodyHasher::new(&CRYPTO);
-        request(&mut body);
-        Hashing { header: header.to_vec(), body }
+        signers.iter().for_each(|signer| signer.request(&mut body));
+        Hashing { header: header.to_vec(), body, signers }
     }
 
     pub(crate) fn update(&mut self, octets: &[u8]) {
@@ -71,7 +79,7 @@ impl Hashing {
     }
 
     pub(crate) fn finish(self) -> Signed {
-        Signed { header: self.header, body: self.body.finish() }
+        Signed { header: self.header, body: self.body.finish(), signers: self.signers }
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use mailstead_config::{Directory, DkimKey};
 use mailstead_mailauth::crypto::{KeyType, read_pem};
-use mailstead_mailauth::dkim::{BodyHasher, Selector, SignError, Signer, sign};
+use mailstead_mailauth::dkim::{Selector, SignError, Signer, sign};
 use mailstead_names::Domain;
+use mailstead_runtime::Shutdown;
+use tokio::sync::watch;
 
 use crate::authentication::{CRYPTO, Signed};
 
@@ -26,10 +28,12 @@ pub struct SigningKeyError {
     pub reason: String,
 }
 
-/// The keys of our domains.
+type Keys = HashMap<Domain, Arc<[Signer]>>;
+
+/// The keys of our domains. Clones are the same keys.
 #[derive(Debug, Clone, Default)]
 pub struct Signing {
-    signers: Arc<HashMap<Domain, Vec<Signer>>>,
+    keys: Arc<RwLock<Keys>>,
 }
 
 impl Signing {
@@ -38,33 +42,54 @@ impl Signing {
     /// # Errors
     /// When one cannot be used: mail that leaves unsigned is refused elsewhere, and nobody here would know.
     pub fn load(directory: &Directory) -> Result<Signing, SigningKeyError> {
-        let mut signers = HashMap::new();
-        for (domain, rules) in directory.domains() {
-            let mut of_domain =
-                rules.dkim.iter().map(|key| signer(domain, key)).collect::<Result<Vec<Signer>, SigningKeyError>>()?;
-            // RFC 8463 §6: those who know only RSA may stop at the first signature.
-            of_domain.sort_by_key(|signer| signer.key.public_key().key_type() != KeyType::Rsa);
-            if !of_domain.is_empty() {
-                signers.insert(domain.clone(), of_domain);
+        Ok(Signing { keys: Arc::new(RwLock::new(read(directory)?)) })
+    }
+
+    /// Reads the keys again, for messages that begin from now on. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When one cannot be used. All keys stay as they were then.
+    pub fn replace(&self, directory: &Directory) -> Result<(), SigningKeyError> {
+        let keys = read(directory)?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(())
+    }
+
+    /// Reads the keys again whenever the directory is, until a stop. What is wrong with them then is told in the log.
+    pub async fn follow(self, mut directory: watch::Receiver<Arc<Directory>>, shutdown: Shutdown) {
+        while let Some(Ok(())) = shutdown.or_begun(directory.changed()).await {
+            let present = Arc::clone(&directory.borrow_and_update());
+            match self.replace(&present) {
+                Ok(()) => tracing::debug!("DKIM keys read again"),
+                Err(error) => tracing::error!(%error, "DKIM keys not read again; those in force stay in force"),
             }
         }
-        Ok(Signing { signers: Arc::new(signers) })
     }
 
-    /// The keys that mail of this author is signed with.
-    pub(crate) fn signers(&self, domain: &Domain) -> &[Signer] {
-        self.signers.get(domain).map_or(&[], Vec::as_slice)
+    /// The keys that mail of this author is signed with; none where its domain has none.
+    pub(crate) fn signers(&self, domain: &Domain) -> Arc<[Signer]> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.get(domain).map_or_else(|| Arc::from([]), Arc::clone)
     }
+}
 
-    /// Asks for the hashes of the body that the signatures of this domain need.
-    pub(crate) fn request(&self, domain: &Domain, body: &mut BodyHasher<'_>) {
-        self.signers(domain).iter().for_each(|signer| signer.request(body));
+fn read(directory: &Directory) -> Result<Keys, SigningKeyError> {
+    let mut keys = HashMap::new();
+    for (domain, rules) in directory.domains() {
+        let mut of_domain =
+            rules.dkim.iter().map(|key| signer(domain, key)).collect::<Result<Vec<Signer>, SigningKeyError>>()?;
+        // RFC 8463 §6: those who know only RSA may stop at the first signature.
+        of_domain.sort_by_key(|signer| signer.key.public_key().key_type() != KeyType::Rsa);
+        if !of_domain.is_empty() {
+            keys.insert(domain.clone(), of_domain.into());
+        }
     }
+    Ok(keys)
+}
 
-    /// The signature fields for a message, to be put before its header.
-    pub(crate) fn sign(&self, domain: &Domain, signed: &Signed, at: jiff::Timestamp) -> Result<String, SignError> {
-        sign(self.signers(domain), &CRYPTO, signed.header(), signed.body(), crate::authentication::system_time(at))
-    }
+/// The signature fields for a message, to be put before its header.
+pub(crate) fn signatures(signers: &[Signer], signed: &Signed, at: jiff::Timestamp) -> Result<String, SignError> {
+    sign(signers, &CRYPTO, signed.header(), signed.body(), crate::authentication::system_time(at))
 }
 
 fn signer(domain: &Domain, key: &DkimKey) -> Result<Signer, SigningKeyError> {

@@ -28,7 +28,7 @@ use crate::refusal::{Cause, Refusal};
 use crate::reply;
 use crate::sandbox::Sandbox;
 use crate::server::Server;
-use crate::signing::Signing;
+use crate::signing::{self, Signing};
 
 /// Looks at the header of submitted mail and completes it.
 #[derive(Debug)]
@@ -90,8 +90,8 @@ impl Examine for SubmissionHeader {
     fn hashing(&self, _received: &[u8], staged: &[u8]) -> Option<Hashing> {
         let author = author(staged)?;
         let domain = author.domain()?;
-        let has_key = !self.signing.signers(domain).is_empty();
-        has_key.then(|| Hashing::new(staged, |body| self.signing.request(domain, body)))
+        let signers = self.signing.signers(domain);
+        (!signers.is_empty()).then(|| Hashing::to_sign(staged, signers))
     }
 
     fn meter(&self, received: &[u8]) -> Option<LineMeter> {
@@ -135,7 +135,7 @@ impl Connection {
         let sender = transaction.mail.from;
         let recipients: Vec<Address> = transaction.recipients.into_iter().map(|(to, _)| to).collect();
         let mut prefix = submission_trace(&server.settings.hostname, &origin, &sender, &recipients);
-        prefix.push_str(&self.signatures(header, signed, &origin));
+        prefix.push_str(&signed.map(|signed| signatures(&signed, &origin)).unwrap_or_default());
         let (count, size) = (recipients.len(), staged.size());
         let envelope = Envelope {
             submitter: Some(user.account.id()),
@@ -186,18 +186,16 @@ impl Connection {
         tracing::info!(line = long.number, length = long.length, "lines too long, parts of the message encoded");
         Ok(shortened)
     }
+}
 
-    /// The signatures of the author's domain. A message that cannot be signed is not held back: its sender would wait for
-    /// something that only the administrator can mend, who is told.
-    fn signatures(&self, header: &[u8], signed: Option<Signed>, origin: &Origin) -> String {
-        let Some(signed) = signed else { return String::new() };
-        let domain = author(header).and_then(|author| author.domain().cloned());
-        let Some(domain) = domain else { return String::new() };
-        self.server.services.signing.sign(&domain, &signed, origin.at).unwrap_or_else(|error| {
-            tracing::error!(%domain, %error, "message not signed");
-            String::new()
-        })
-    }
+/// The signatures of the author's domain. A message that cannot be signed is not held back: its sender would wait for
+/// something that only the administrator can mend, who is told.
+fn signatures(signed: &Signed, origin: &Origin) -> String {
+    signing::signatures(signed.signers(), signed, origin.at).unwrap_or_else(|error| {
+        let domain = signed.signers().first().map(|signer| signer.domain.as_ascii());
+        tracing::error!(domain, %error, "message not signed");
+        String::new()
+    })
 }
 
 /// Authentication-Results and Received. Where the user was is nobody's business, so we are the origin (RFC 6409 §8

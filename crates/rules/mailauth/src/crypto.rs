@@ -16,7 +16,7 @@ mod aws_lc_rs;
 
 #[cfg(feature = "aws-lc-rs")]
 pub use self::aws_lc_rs::AwsLcRs;
-pub use pem::{generate_pem, read_pem};
+pub use pem::{generate_pem, read_pem, read_public_pem};
 pub(crate) use public_key::LEAST_RSA_BITS;
 pub use public_key::{PublicKey, PublicKeyError, RsaPublicKey};
 

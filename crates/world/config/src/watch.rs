@@ -1,13 +1,11 @@
 //! The present configuration, and how it is replaced while the server runs.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mailstead_names::Domain;
 use tokio::sync::watch;
 
-use crate::{Config, Directory, DkimKey, Error};
+use crate::{Config, Directory, Error};
 
 /// Holds the configuration that is in force. Whoever needs it subscribes; nothing is read from the file
 /// system but by [`ConfigWatch::load`] and [`ConfigWatch::reload`].
@@ -57,8 +55,8 @@ impl ConfigWatch {
         self.directory.subscribe()
     }
 
-    /// Reads the file again. Domains (but for their keys), accounts and addresses change at once; for the rest the answer says
-    /// what waits for a restart. After a mistake the old configuration stays in force.
+    /// Reads the file again. Domains, accounts and addresses change at once; for the rest the answer says what waits for a
+    /// restart. After a mistake the old configuration stays in force.
     pub fn reload(&self) -> Result<Reload, Error> {
         let config = Arc::new(read(&self.file)?);
         let needs_restart = fixed_differences(&self.current(), &config);
@@ -84,16 +82,11 @@ fn fixed_differences(old: &Config, new: &Config) -> Vec<&'static str> {
         let credentials = hop.credentials.as_ref().map(|(name, password)| (name.clone(), password.expose().clone()));
         Some((hop.place.clone(), hop.security, credentials, hop.ca_file.clone()))
     };
-    let keys = |config: &Config| -> HashMap<Domain, Vec<DkimKey>> {
-        let domains = config.directory.domains().filter(|(_, rules)| !rules.dkim.is_empty());
-        domains.map(|(domain, rules)| (domain.clone(), rules.dkim.clone())).collect()
-    };
     let settings = [
         ("hostname", old.hostname != new.hostname),
         ("data-directory", old.data_directory != new.data_directory),
         ("database", database(old) != database(new)),
         ("log", old.log != new.log),
-        ("domains.dkim", keys(old) != keys(new)),
         ("listener", old.listeners != new.listeners),
         // Other files are read at once; with or without TLS is a matter of the listeners.
         ("tls", old.tls.is_some() != new.tls.is_some()),

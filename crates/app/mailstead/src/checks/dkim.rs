@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use mailstead_dns::{Existence, Record, Txt};
 use mailstead_mailauth::Evidence;
-use mailstead_mailauth::crypto::{AwsLcRs, PrivateKey, PublicKey, generate_pem, read_pem};
+use mailstead_mailauth::crypto::{
+    AwsLcRs, KeyType, PrivateKey, PrivateKeyError, PublicKey, PublicKeyError, generate_pem, read_pem, read_public_pem,
+};
 use mailstead_mailauth::dkim::{
     Algorithm, BodyHasher, Key, KeyRecord, Outcome, Policy, Selector, Signer, Testing, Verification, sign,
     split_message, verify,
@@ -25,6 +27,8 @@ use crate::failure::Failure;
 
 /// Key files are shorter: an RSA key of 8192 bits takes some 6500 octets.
 const MOST_KEY_OCTETS: u64 = 64 * 1024;
+/// With less nobody should sign, and many do not verify (RFC 8301 §3.2).
+const LEAST_RSA_BITS: usize = 2048;
 
 /// `mailstead dkim`.
 pub(crate) async fn run(command: DkimCommand) -> Result<(), Failure> {
@@ -44,7 +48,7 @@ pub(crate) async fn run(command: DkimCommand) -> Result<(), Failure> {
                 }
             }
         }
-        DkimCommand::Txt { key, place, json } => public_half(read_key(&key)?.as_ref(), &place).show(json),
+        DkimCommand::Txt { key, place, json } => public_half(&read_public_key(&key)?, &place).show(json),
         DkimCommand::Verify { file, asking } => {
             let message = file.read()?;
             let resolver = resolver(&asking.source).await?;
@@ -74,7 +78,7 @@ fn generate(key_type: DkimKeyType, out: Option<&Path>, place: &KeyPlace, json: b
     let failed = |error: &dyn std::fmt::Display| Failure::new(error.to_string());
     let pem = generate_pem(&AwsLcRs, key_type.into()).map_err(|error| failed(&error))?;
     let key = read_pem(&AwsLcRs, pem.expose()).map_err(|error| failed(&error))?;
-    let mut finding = public_half(key.as_ref(), place);
+    let mut finding = public_half(key.public_key(), place);
     match out {
         Some(path) => {
             write_new(path, &pem)?;
@@ -99,18 +103,41 @@ fn write_new(path: &Path, pem: &Secret<String>) -> Result<(), Failure> {
 }
 
 pub(super) fn read_key(path: &Path) -> Result<Arc<dyn PrivateKey>, Failure> {
-    let failed = |reason: String| Failure::new(format!("{}: {reason}", path.display()));
+    read_pem(&AwsLcRs, key_file(path)?.expose()).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+}
+
+/// The public half of a private key, or a public key.
+pub(super) fn read_public_key(path: &Path) -> Result<PublicKey, Failure> {
+    let failed = |reason: &dyn std::fmt::Display| Failure::new(format!("{}: {reason}", path.display()));
+    let pem = key_file(path)?;
+    let key = match read_public_pem(pem.expose()) {
+        Err(PublicKeyError::Pem) => {
+            let private = read_pem(&AwsLcRs, pem.expose()).map_err(|error| match error {
+                PrivateKeyError::Pem => failed(&"neither a private nor a public key in PEM form"),
+                error => failed(&error),
+            });
+            private?.public_key().clone()
+        }
+        key => key.map_err(|error| failed(&error))?,
+    };
+    if key.key_type() == KeyType::Rsa && key.bits() < LEAST_RSA_BITS {
+        return Err(failed(&format!("an RSA key of {} bits, {LEAST_RSA_BITS} are needed (RFC 8301)", key.bits())));
+    }
+    Ok(key)
+}
+
+fn key_file(path: &Path) -> Result<Secret<String>, Failure> {
     // With the capacity for all of it, no copy stays behind when the string grows.
     let mut pem = String::with_capacity(usize::try_from(MOST_KEY_OCTETS).unwrap_or_default());
     let read = File::open(path).and_then(|file| file.take(MOST_KEY_OCTETS).read_to_string(&mut pem));
     let pem = Secret::new(pem);
-    read.map_err(|error| failed(format!("cannot read it: {error}")))?;
-    read_pem(&AwsLcRs, pem.expose()).map_err(|error| failed(error.to_string()))
+    read.map_err(|error| Failure::new(format!("{}: cannot read it: {error}", path.display())))?;
+    Ok(pem)
 }
 
 /// The record for a key: as a line of a zone file where its name is known.
-pub(super) fn public_half(key: &dyn PrivateKey, place: &KeyPlace) -> Finding {
-    let record = KeyRecord::new(key.public_key().clone());
+pub(super) fn public_half(key: &PublicKey, place: &KeyPlace) -> Finding {
+    let record = KeyRecord::new(key.clone());
     let name = match place {
         KeyPlace { selector: Some(selector), domain: Some(domain) } => Some(format!("{selector}._domainkey.{domain}.")),
         _ => None,

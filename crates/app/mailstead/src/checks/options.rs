@@ -130,9 +130,9 @@ pub(crate) enum DkimCommand {
         #[command(flatten)]
         asking: Asking,
     },
-    /// Show the TXT record for the public half of a private key, as for a zone file.
+    /// Show the TXT record for a public key or the public half of a private one, as for a zone file.
     Txt {
-        /// File with the private key, in PEM form.
+        /// File with the private or the public key, in PEM form.
         #[arg(value_name = "FILE")]
         key: PathBuf,
         #[command(flatten)]

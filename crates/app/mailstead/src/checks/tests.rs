@@ -178,7 +178,7 @@ async fn a_key_made_here_signs_what_its_record_verifies() {
     let (selector, domain) = (Selector::parse("s").unwrap(), Domain::parse("example.org").unwrap());
     let private = super::dkim::read_key(&key).unwrap();
     let place = options::KeyPlace { selector: Some(selector.clone()), domain: Some(domain.clone()) };
-    let record = super::dkim::public_half(private.as_ref(), &place);
+    let record = super::dkim::public_half(private.public_key(), &place);
     assert!(record.text.starts_with("s._domainkey.example.org. TXT \"v=DKIM1;k=ed25519;p="), "{}", record.text);
 
     let file = directory.path().join("message.eml");
@@ -209,4 +209,29 @@ async fn a_key_made_here_signs_what_its_record_verifies() {
     let verification = verify(&changed.collect::<Vec<u8>>(), &AwsLcRs, &zones, &policy).await;
     let finding = super::dkim::verified(&verification);
     assert_eq!(finding.json["result"], "fail", "{}", finding.text);
+}
+
+#[test]
+fn records_are_made_of_public_keys_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("key.pem");
+    let read = |pem: &str| {
+        std::fs::write(&file, pem).unwrap();
+        super::dkim::read_public_key(&file).map_err(|failure| failure.to_string())
+    };
+    // RFC 8410 §10.1 and §10.3: one key, its public and its private half.
+    let halves = [
+        ("PUBLIC KEY", "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="),
+        ("PRIVATE KEY", "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC"),
+    ];
+    for (label, text) in halves {
+        let key = read(&format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")).unwrap();
+        let finding = super::dkim::public_half(&key, &options::KeyPlace { selector: None, domain: None });
+        assert_eq!(finding.text, "TXT \"v=DKIM1;k=ed25519;p=Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\"", "{label}");
+    }
+    assert!(read("no key").unwrap_err().ends_with("neither a private nor a public key in PEM form"));
+    // openssl genrsa 1024 | openssl rsa -pubout
+    let short = "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDGi9A/f8TVtVyAmEUFqAoUExDRa3ScEHM/HGaLv5AJh2OCLexxVQVz1HGhak916h/4nn7diX2jfjuWzRSjlZUvoVKzW7WgX7+xyQEVpwRojjj0sfBtUbT5SCuPDhCkskmSk3IPOvab/gts2B/J17bCOmkTp5XJ+Sd4sr3W8KdkMwIDAQAB";
+    let refused = read(&format!("-----BEGIN PUBLIC KEY-----\n{short}\n-----END PUBLIC KEY-----")).unwrap_err();
+    assert!(refused.ends_with("an RSA key of 1024 bits, 2048 are needed (RFC 8301)"), "{refused}");
 }

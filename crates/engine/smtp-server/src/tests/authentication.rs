@@ -404,6 +404,74 @@ async fn submitted_mail_is_signed() {
     assert_eq!(second("x=") - second("t="), 3 * 86_400, "{signature}");
 }
 
+/// Selectors of the signatures of a message, as it is queued.
+async fn selectors(scene: &Scene, message: &str) -> Vec<String> {
+    let mut client = scene.submissions().await;
+    client.ehlo().await;
+    client.login("jane").await;
+    assert_eq!(client.send("jane@example.org", &["you@elsewhere.example"], message).await, "250 2.0.0 it is queued");
+    let queued = scene.queued().await.pop().unwrap().message.replace("\r\n ", " ");
+    let fields = queued.lines().filter(|line| line.starts_with("DKIM-Signature:"));
+    fields.map(|field| field.split("; ").find_map(|part| part.strip_prefix("s=")).unwrap().to_owned()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_swapped_while_the_server_runs() {
+    const MESSAGE: &str = "From: jane@example.org\r\nSubject: hi\r\n\r\nbody\r\n";
+    let keys = TempDir::new().unwrap();
+    let (old, _) = key_file(keys.path(), "old", KeyType::Ed25519);
+    let (new, record) = key_file(keys.path(), "new", KeyType::Ed25519);
+    let directory = |keys: &str| Config::parse(&format!("{CONFIG}{keys}"), "test.toml".as_ref()).unwrap().directory;
+    let scene = Setting { config: format!("{CONFIG}{old}"), passwords: &["jane"], ..Setting::new() }.build().await;
+    let configured = watch::Sender::new(directory(&old));
+    let shutdown = Shutdown::new(Duration::ZERO);
+    let task = tokio::spawn(scene.server.services.signing.clone().follow(configured.subscribe(), shutdown.clone()));
+    assert_eq!(selectors(&scene, MESSAGE).await, ["old"]);
+
+    let swap = async |keys: &str| {
+        configured.send_replace(directory(keys));
+        // The task is all that has anything to do.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    };
+    swap(&format!("{old}{new}")).await;
+    assert_eq!(selectors(&scene, MESSAGE).await, ["old", "new"]);
+    // The same file with another key counts too; with no key at all everything stays.
+    let (_, other) = key_file(keys.path(), "new", KeyType::Ed25519);
+    assert_ne!(other, record);
+    swap(&new).await;
+    assert_eq!(selectors(&scene, MESSAGE).await, ["new"]);
+    let queued = scene.queued().await.pop().unwrap().message;
+    let zones = Zones::new().with("new._domainkey.example.org", other);
+    let policy = dkim::Policy::new(system_time(scene.server.services.clock.now()), &psl::is_public_suffix);
+    let verification = dkim::verify(queued.as_bytes(), &AwsLcRs, &zones, &policy).await;
+    assert_eq!(verification.outcomes[0].status, dkim::Status::Pass, "{:?}", verification.outcomes[0].reasons);
+    std::fs::write(keys.path().join("old.pem"), "no key").unwrap();
+    swap(&old).await;
+    assert_eq!(selectors(&scene, MESSAGE).await, ["new"]);
+    swap("").await;
+    assert_eq!(selectors(&scene, MESSAGE).await, [""; 0]);
+    shutdown.begin();
+    task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_made_shorter_is_signed_as_it_is_sent() {
+    let keys = TempDir::new().unwrap();
+    let (key, record) = key_file(keys.path(), "key", KeyType::Ed25519);
+    let scene = Setting { config: format!("{CONFIG}{key}"), passwords: &["jane"], ..Setting::new() }.build().await;
+    let message =
+        format!("From: jane@example.org\r\nSubject: {}\r\n\r\n{}", "many words ".repeat(100), "x".repeat(2000));
+    assert_eq!(selectors(&scene, &message).await, ["key"]);
+    let queued = scene.queued().await.remove(0).message;
+    assert!(queued.lines().all(|line| line.len() <= 998), "{queued}");
+    let zones = Zones::new().with("key._domainkey.example.org", record);
+    let policy = dkim::Policy::new(system_time(scene.server.services.clock.now()), &psl::is_public_suffix);
+    let verification = dkim::verify(queued.as_bytes(), &AwsLcRs, &zones, &policy).await;
+    assert_eq!(verification.outcomes[0].status, dkim::Status::Pass, "{:?}", verification.outcomes[0].reasons);
+}
+
 #[tokio::test(start_paused = true)]
 async fn keys_that_cannot_be_used_are_named() {
     let keys = TempDir::new().unwrap();

@@ -1,4 +1,4 @@
-//! Private keys in PEM files (RFC 7468).
+//! Private and public keys in PEM files (RFC 7468).
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mailstead_names::Secret;
 
-use super::{Crypto, KeyType, PrivateKey, PrivateKeyError, PrivateKeyForm};
+use super::{Crypto, KeyType, PrivateKey, PrivateKeyError, PrivateKeyForm, PublicKey, PublicKeyError};
 
 /// Line length of the base64 text (RFC 7468 §2).
 const LINE: usize = 64;
@@ -58,6 +58,22 @@ pub fn read_pem(crypto: &dyn Crypto, pem: &str) -> Result<Arc<dyn PrivateKey>, P
     crypto.private_key(form, der.expose())
 }
 
+/// Reads the first public key of a PEM file: `PUBLIC KEY` of either type, or `RSA PUBLIC KEY` as older programs write it.
+/// Text around it is ignored.
+///
+/// # Errors
+/// When there is none, or it is not a key that DKIM uses.
+pub fn read_public_pem(pem: &str) -> Result<PublicKey, PublicKeyError> {
+    let (_, rest) = pem
+        .split("-----BEGIN ")
+        .skip(1)
+        .find_map(|block| block.split_once("-----").filter(|(label, _)| label.ends_with("PUBLIC KEY")))
+        .ok_or(PublicKeyError::Pem)?;
+    let (body, _) = rest.split_once("-----END ").ok_or(PublicKeyError::Pem)?;
+    let text: String = body.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    PublicKey::from_der(&STANDARD.decode(text).map_err(|_| PublicKeyError::Pem)?)
+}
+
 #[cfg(all(test, feature = "aws-lc-rs"))]
 mod tests {
     use super::super::{AwsLcRs, Verdict};
@@ -91,5 +107,30 @@ mod tests {
         let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----";
         assert_eq!(refused(old), PrivateKeyError::Encrypted);
         assert_eq!(refused("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"), PrivateKeyError::Pem);
+    }
+
+    #[test]
+    fn public_keys_of_files() {
+        // By `openssl pkey -pubout`, the example of RFC 8410 §10.1; and of an RSA key in both forms.
+        let ed25519 = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
+        let block = |label: &str, text: &str| format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n");
+        let read = |label: &str, text: &str| read_public_pem(&block(label, text));
+        let key = read("PUBLIC KEY", ed25519).unwrap();
+        assert_eq!((key.key_type(), key.to_record()[..2].to_vec()), (KeyType::Ed25519, vec![0x19, 0xbf]));
+
+        let private = read_pem(&AwsLcRs, generate_pem(&AwsLcRs, KeyType::Rsa).unwrap().expose()).unwrap();
+        let der = private.public_key().to_record();
+        assert_eq!(read("PUBLIC KEY", &STANDARD.encode(&der)).as_ref(), Ok(private.public_key()));
+        // SubjectPublicKeyInfo of 2048 bits has 24 octets before the RSAPublicKey.
+        let pkcs1 = STANDARD.encode(&der[24..]);
+        assert_eq!(read("RSA PUBLIC KEY", &pkcs1).as_ref(), Ok(private.public_key()));
+
+        assert_eq!(read("PRIVATE KEY", ed25519), Err(PublicKeyError::Pem));
+        assert_eq!(read("PUBLIC KEY", "*"), Err(PublicKeyError::Pem));
+        assert_eq!(read("PUBLIC KEY", &STANDARD.encode(&der[1..])), Err(PublicKeyError::Malformed));
+        // X25519, which signs nothing.
+        let other = ed25519.replace("K2VwAyEA", "K2VuAyEA");
+        assert_eq!(read("PUBLIC KEY", &other), Err(PublicKeyError::Malformed));
+        assert_eq!(read_public_pem("-----BEGIN PUBLIC KEY-----"), Err(PublicKeyError::Pem));
     }
 }

@@ -16,6 +16,8 @@ const MOST_EXPONENT_OCTETS: usize = 4;
 
 /// `rsaEncryption`, 1.2.840.113549.1.1.1 (RFC 8017 §A.1).
 const RSA_ENCRYPTION: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+/// `id-Ed25519`, 1.3.101.112 (RFC 8410 §3).
+const ED25519: [u8; 3] = [0x2b, 0x65, 0x70];
 
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
@@ -36,6 +38,9 @@ pub enum PublicKeyError {
     /// An RSA key beyond 8192 bits.
     #[error("public key too long")]
     TooLong,
+    /// There is no PEM block of a public key, or it is damaged.
+    #[error("not a public key in PEM form")]
+    Pem,
 }
 
 /// A public key.
@@ -64,6 +69,17 @@ impl PublicKey {
         match key_type {
             KeyType::Rsa => RsaPublicKey::from_der(octets).map(PublicKey::Rsa),
             KeyType::Ed25519 => octets.try_into().map(PublicKey::Ed25519).map_err(|_| PublicKeyError::Malformed),
+        }
+    }
+
+    /// Reads a `SubjectPublicKeyInfo` of any of the types (RFC 8017 §A.1, RFC 8410 §4), or an `RSAPublicKey`.
+    ///
+    /// # Errors
+    /// When it is none of them. Short RSA keys are no error here.
+    pub fn from_der(der: &[u8]) -> Result<PublicKey, PublicKeyError> {
+        match ed25519_public_key_info(der) {
+            Some(key) => PublicKey::from_record(KeyType::Ed25519, key),
+            None => PublicKey::from_record(KeyType::Rsa, der),
         }
     }
 
@@ -162,6 +178,16 @@ fn subject_public_key_info(der: &[u8]) -> Option<(&[u8], &[u8])> {
     }
     match take(BIT_STRING, rest)? {
         ([0, key @ ..], []) => rsa_public_key(key),
+        _ => None,
+    }
+}
+
+/// The octets of an Ed25519 key, whose algorithm has no parameters (RFC 8410 §3).
+fn ed25519_public_key_info(der: &[u8]) -> Option<&[u8]> {
+    let (fields, []) = take(SEQUENCE, der)? else { return None };
+    let (algorithm, rest) = take(SEQUENCE, fields)?;
+    match (take(OBJECT_IDENTIFIER, algorithm)?, take(BIT_STRING, rest)?) {
+        ((identifier, []), ([0, key @ ..], [])) if identifier == ED25519 => Some(key),
         _ => None,
     }
 }
