@@ -7,5 +7,13 @@
 //! told to whom about it (RFC 8460) is in [`report`]. Look-ups, connections, clocks and stores are elsewhere.
 #![warn(missing_docs)]
 
+pub mod facts;
+pub mod judge;
+pub mod plan;
 pub mod report;
+pub mod sts;
+pub mod tlsa;
 pub mod verify;
+
+#[cfg(test)]
+mod tests;
