@@ -1,9 +1,9 @@
 //! What follows from an attempt to connect: a pure function of the attempt and its outcome.
 
 use crate::plan::{
-    Attempt, AttributedPolicy, Attribution, Channel, Enforcement, RequireTlsExtension, Scope, Shortfall, Terms,
-    TlsNeed, TlsResult,
+    Attempt, AttributedPolicy, Attribution, Channel, Enforcement, RequireTlsExtension, Scope, Terms, TlsNeed, TlsResult,
 };
+use crate::reasons::Shortfall;
 use crate::report::{FailureReason, ResultType};
 use crate::verify::Findings;
 

@@ -10,6 +10,7 @@
 pub mod facts;
 pub mod judge;
 pub mod plan;
+pub mod reasons;
 pub mod report;
 pub mod sts;
 pub mod tlsa;

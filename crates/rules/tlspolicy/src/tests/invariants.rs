@@ -6,14 +6,18 @@ use mailstead_names::Host as HostName;
 use super::combinations::Facts;
 use crate::facts::{Demand, Destination, Host, NextHop, Plaintext, RouteSecurity, StsState, TlsRequirement, TlsaState};
 use crate::judge::{Next, Outcome, RequireTlsOffer, Verdict, judge};
-use crate::plan::{Attempt, Channel, Enforcement, HostPlan, Scope, Shortfall, Terms, Way, plan};
+use crate::plan::{Attempt, Channel, Enforcement, HostPlan, Scope, Terms, Way, plan};
+use crate::reasons::Shortfall;
 use crate::report::ResultType;
 use crate::sts::Mode;
 
+type Plan = dyn Fn(&Destination, &Host, Demand) -> HostPlan;
+type Judge = dyn Fn(&Attempt, &Outcome) -> Verdict;
+
 /// The functions under test, or mutants of them.
 pub(super) struct Rules {
-    pub(super) plan: Box<dyn Fn(&Destination, &Host, Demand) -> HostPlan>,
-    pub(super) judge: Box<dyn Fn(&Attempt, &Outcome) -> Verdict>,
+    pub(super) plan: Box<Plan>,
+    pub(super) judge: Box<Judge>,
 }
 
 impl Rules {

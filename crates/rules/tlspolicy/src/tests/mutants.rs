@@ -8,7 +8,8 @@ use crate::facts::{
     Demand, Destination, Host, MxRecords, NextHop, Plaintext, RouteSecurity, StsState, TlsRequirement, TlsaState,
 };
 use crate::judge::{Next, Outcome, RequireTlsOffer, Verdict, judge};
-use crate::plan::{Attempt, Channel, Enforcement, HostPlan, RequireTlsExtension, Scope, Shortfall, Way, plan};
+use crate::plan::{Attempt, Channel, Enforcement, HostPlan, RequireTlsExtension, Scope, Way, plan};
+use crate::reasons::Shortfall;
 use crate::sts::Mode;
 
 /// Changes what is known before our plan sees it.
