@@ -1,0 +1,101 @@
+//! TLS reporting (RFC 8460): the vocabulary of policies and results.
+
+use std::fmt;
+
+/// What went wrong, RFC 8460 §4.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum ResultType {
+    /// The server does not offer STARTTLS, or refuses it.
+    StartTlsNotSupported,
+    /// The certificate is for other names than those that the policy wants.
+    CertificateHostMismatch,
+    /// The certificate has expired.
+    CertificateExpired,
+    /// The certificate cannot be trusted for another reason.
+    CertificateNotTrusted,
+    /// Anything else; the reason code tells more.
+    ValidationFailure,
+    /// None of the TLSA records can be used.
+    TlsaInvalid,
+    /// The DNS gave no records that DNSSEC proves.
+    DnssecInvalid,
+    /// We are configured to demand DANE, and there are no TLSA records.
+    DaneRequired,
+    /// The MTA-STS policy could not be fetched.
+    StsPolicyFetchError,
+    /// The MTA-STS policy is malformed.
+    StsPolicyInvalid,
+    /// The certificate of the policy's host cannot be trusted.
+    StsWebpkiInvalid,
+}
+
+impl ResultType {
+    /// As in a report.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ResultType::StartTlsNotSupported => "starttls-not-supported",
+            ResultType::CertificateHostMismatch => "certificate-host-mismatch",
+            ResultType::CertificateExpired => "certificate-expired",
+            ResultType::CertificateNotTrusted => "certificate-not-trusted",
+            ResultType::ValidationFailure => "validation-failure",
+            ResultType::TlsaInvalid => "tlsa-invalid",
+            ResultType::DnssecInvalid => "dnssec-invalid",
+            ResultType::DaneRequired => "dane-required",
+            ResultType::StsPolicyFetchError => "sts-policy-fetch-error",
+            ResultType::StsPolicyInvalid => "sts-policy-invalid",
+            ResultType::StsWebpkiInvalid => "sts-webpki-invalid",
+        }
+    }
+}
+
+impl fmt::Display for ResultType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A failure as it is reported: the type, and the `failure-reason-code` that tells more.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FailureReason {
+    /// The `result-type`.
+    pub result: ResultType,
+    /// The `failure-reason-code`, a short word in small letters; empty for none.
+    pub code: String,
+}
+
+impl FailureReason {
+    /// A failure with nothing more to tell.
+    #[must_use]
+    pub fn new(result: ResultType) -> FailureReason {
+        FailureReason { result, code: String::new() }
+    }
+
+    /// A failure with its reason code.
+    #[must_use]
+    pub fn with_code(result: ResultType, code: impl Into<String>) -> FailureReason {
+        FailureReason { result, code: code.into() }
+    }
+}
+
+impl fmt::Display for FailureReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.result.as_str())?;
+        if !self.code.is_empty() {
+            write!(f, " ({})", self.code)?;
+        }
+        Ok(())
+    }
+}
+
+/// The kind of policy that a session is counted under, RFC 8460 §4.4 `policy-type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PolicyType {
+    /// `tlsa`
+    Tlsa,
+    /// `sts`
+    Sts,
+    /// `no-policy-found`
+    NoPolicyFound,
+}

@@ -1,0 +1,16 @@
+//! MTA-STS (RFC 8461): the TXT record that says that there is a policy, the policy, and which hosts it names.
+//!
+//! Looking the record up and fetching the policy is elsewhere.
+
+mod policy;
+mod record;
+
+pub use policy::{MAX_POLICY, Mode, MxPattern, Policy, PolicyError};
+pub use record::{Record, RecordError};
+
+/// The label below which the record is (RFC 8461 §3.1).
+pub const RECORD_LABEL: &str = "_mta-sts";
+/// The label of the host that has the policy (§3.2).
+pub const POLICY_LABEL: &str = "mta-sts";
+/// The path of the policy there (§3.2).
+pub const POLICY_PATH: &str = "/.well-known/mta-sts.txt";
