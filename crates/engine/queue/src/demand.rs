@@ -1,50 +1,15 @@
 //! What a message demands of its delivery. Set once, when it is queued, and kept in the row as a versioned payload.
+//!
+//! What it demands of the transport is [`mailstead_tlspolicy`]'s.
 
 use mailstead_store::{AccountId, Payload};
+pub use mailstead_tlspolicy::facts::{Demand, Plaintext, TlsRequirement};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
 /// Version of the stored form.
 const VERSION: u32 = 1;
-
-/// What the transport must grant a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Demand {
-    /// TLS towards the recipient's server.
-    pub requirement: TlsRequirement,
-    /// Whether it may go in the clear where TLS is not required.
-    pub plaintext: Plaintext,
-}
-
-impl Default for Demand {
-    /// Opportunistic TLS, the habit of mail (RFC 7435).
-    fn default() -> Demand {
-        Demand { requirement: TlsRequirement::Opportunistic, plaintext: Plaintext::Allowed }
-    }
-}
-
-/// Which TLS the sender asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TlsRequirement {
-    /// Whatever the destination's policies say.
-    Opportunistic,
-    /// REQUIRETLS (RFC 8689 §4): verified TLS on every hop, or a notice.
-    RequireTls,
-    /// `TLS-Required: No` (RFC 8689 §5): deliver even where policies would not.
-    TlsRequiredNo,
-}
-
-/// Whether a message may be sent without TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Plaintext {
-    /// It may.
-    Allowed,
-    /// It must not.
-    Forbidden,
-}
 
 /// What kind of message it is: decides how long it is tried and who is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -83,5 +48,25 @@ impl Terms {
             return Err(unreadable);
         }
         serde_json::from_slice(&payload.octets).map_err(|_| unreadable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows outlive programs: what was queued is read by the next version.
+    #[test]
+    fn the_stored_form_stays() {
+        let stored = r#"{"demand":{"requirement":"require-tls","plaintext":"forbidden"},"class":"report","account":7}"#;
+        let demand = Demand { requirement: TlsRequirement::RequireTls, plaintext: Plaintext::Forbidden };
+        let terms = Terms { demand, class: MessageClass::Report, account: Some(7) };
+        assert_eq!(terms.encode(), Payload { version: VERSION, octets: stored.as_bytes().to_vec() });
+        assert_eq!(Terms::decode(&terms.encode()).unwrap(), terms);
+        for (requirement, word) in
+            [(TlsRequirement::Opportunistic, "opportunistic"), (TlsRequirement::TlsRequiredNo, "tls-required-no")]
+        {
+            assert_eq!(serde_json::to_string(&requirement).unwrap(), format!("\"{word}\""));
+        }
     }
 }
