@@ -1,6 +1,14 @@
-//! TLS reporting (RFC 8460): the vocabulary of policies and results.
+//! TLS reporting (RFC 8460): the vocabulary of results, the record that asks for reports, and the report.
+//!
+//! When reports are sent, and to whom, is elsewhere.
+
+mod model;
+mod record;
 
 use std::fmt;
+
+pub use model::{DateRange, FailureDetails, MAX_REPORT, Policy, PolicyReport, Report, ReportError, Summary};
+pub use record::{Destination, RECORD_LABELS, Record, RecordError};
 
 /// What went wrong, RFC 8460 §4.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,15 +95,4 @@ impl fmt::Display for FailureReason {
         }
         Ok(())
     }
-}
-
-/// The kind of policy that a session is counted under, RFC 8460 §4.4 `policy-type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PolicyType {
-    /// `tlsa`
-    Tlsa,
-    /// `sts`
-    Sts,
-    /// `no-policy-found`
-    NoPolicyFound,
 }
