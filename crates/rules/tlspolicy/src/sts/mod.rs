@@ -1,10 +1,13 @@
-//! MTA-STS (RFC 8461): the TXT record that says that there is a policy, the policy, and which hosts it names.
+//! MTA-STS (RFC 8461): the TXT record that says that there is a policy, the policy, which hosts it names, and how long it
+//! is kept.
 //!
 //! Looking the record up and fetching the policy is elsewhere.
 
+mod cache;
 mod policy;
 mod record;
 
+pub use cache::{Announced, Entry, Fate, FetchError, Step, consult, settle};
 pub use policy::{MAX_POLICY, Mode, MxPattern, Policy, PolicyError};
 pub use record::{Record, RecordError};
 
