@@ -80,10 +80,12 @@ impl Record {
     /// # Errors
     /// [`RecordError`]
     pub fn parse(text: &str) -> Result<Record, RecordError> {
-        let mut fields = text.split(';').map(|field| field.trim_matches(is_wsp));
-        if fields.next() != Some("v=TLSRPTv1") {
+        // The record begins with the version; there may be white space behind it only.
+        let (version, fields) = text.split_once(';').unwrap_or((text, ""));
+        if version.trim_end_matches(is_wsp) != "v=TLSRPTv1" {
             return Err(RecordError::Field);
         }
+        let fields = fields.split(';').map(|field| field.trim_matches(is_wsp));
         let mut rua = None;
         for (index, field) in fields.filter(|field| !field.is_empty()).enumerate() {
             let (name, value) = field.split_once('=').ok_or(RecordError::Field)?;
@@ -176,6 +178,7 @@ mod tests {
         assert_eq!(shown(several).unwrap(), ["https://r.example.com/v1", "mailto:a!b@example.com"]);
         assert_eq!(shown("v=TLSRPTv1; rua=gopher://x,mailto:a@example.com").unwrap(), ["mailto:a@example.com"]);
         for (text, error) in [
+            (" v=TLSRPTv1; rua=mailto:a@b.example", RecordError::Field),
             ("v=TLSRPTv2; rua=mailto:a@b.example", RecordError::Field),
             ("v=TLSRPTv1; rua", RecordError::Field),
             ("v=TLSRPTv1; =x", RecordError::Field),
@@ -202,8 +205,9 @@ mod tests {
     proptest! {
         #[test]
         fn anything_may_come(text in "(v=TLSRPTv1;)?( ?rua=)?\\PC{0,60}") {
-            let _ = Record::find([text.as_str()]);
-            let _ = Record::parse(&text);
+            if let Ok(record) = Record::parse(&text) {
+                prop_assert_eq!(Record::find([text.as_str()]), Ok(Some(record)));
+            }
         }
     }
 }
