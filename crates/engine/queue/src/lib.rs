@@ -10,6 +10,7 @@
 //! store.
 #![warn(missing_docs)]
 
+pub mod facts;
 pub mod policy;
 pub mod schedule;
 
