@@ -59,7 +59,7 @@ impl Transmission<'_> {
         let mut last = Failure::temporary(4, 1, "The server has no address");
         for ip in addresses.into_iter().take(MAX_ADDRESSES) {
             let remote = Remote { host: self.hop.host.clone(), ip: Some(ip) };
-            let target = Target { address: SocketAddr::new(ip, self.hop.port) };
+            let target = Target::from(SocketAddr::new(ip, self.hop.port));
             for attempt in &attempts {
                 let name = EhloName::Domain(self.inner.settings.hostname.clone());
                 let deadline = Deadline::after(PER_ADDRESS);

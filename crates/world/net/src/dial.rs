@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use mailstead_runtime::{BoxFuture, Deadline};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::{Error, Stream};
 
@@ -21,6 +21,15 @@ pub trait Dialer: std::fmt::Debug + Send + Sync {
 pub struct Target {
     /// Address and port.
     pub address: SocketAddr,
+    /// Our address, where it is not the system's to choose. One of another family is passed over.
+    pub source: Option<IpAddr>,
+}
+
+impl From<SocketAddr> for Target {
+    /// From whatever address the system chooses.
+    fn from(address: SocketAddr) -> Target {
+        Target { address, source: None }
+    }
 }
 
 /// Which addresses may be dialled.
@@ -103,10 +112,21 @@ impl Dialer for DirectDialer {
     fn dial(&self, target: Target, deadline: Deadline) -> BoxFuture<'_, Result<Stream, Error>> {
         Box::pin(async move {
             self.policy.check(target.address.ip())?;
-            let socket = deadline.bound(TcpStream::connect(target.address)).await??;
+            let socket = deadline.bound(connect(target)).await??;
             Ok(Stream::from_tcp(socket)?)
         })
     }
+}
+
+async fn connect(target: Target) -> std::io::Result<TcpStream> {
+    let socket = match target.address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    if let Some(source) = target.source.filter(|source| source.is_ipv4() == target.address.is_ipv4()) {
+        socket.bind(SocketAddr::new(source, 0))?;
+    }
+    socket.connect(target.address).await
 }
 
 #[cfg(test)]
@@ -146,5 +166,19 @@ mod tests {
         }
         assert!(allowed(AddressPolicy::LoopbackOnly, "::1"));
         assert!(allowed(AddressPolicy::LoopbackOnly, "127.0.0.53"));
+    }
+
+    #[tokio::test]
+    async fn a_connection_comes_from_the_address_that_is_wanted() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let dialer = DirectDialer::new(AddressPolicy::Any);
+        for (source, expected) in [("127.0.0.7", Some("127.0.0.7")), ("::1", None)] {
+            let target = Target { address, source: Some(source.parse().unwrap()) };
+            let stream = dialer.dial(target, Deadline::NEVER).await.unwrap();
+            let (_, from) = listener.accept().await.unwrap();
+            assert_eq!(stream.local_addr(), from);
+            assert!(expected.is_none_or(|expected| from.ip().to_string() == expected), "{from}");
+        }
     }
 }

@@ -23,7 +23,7 @@ fn reception(open: u32) -> Reception {
 #[tokio::test]
 async fn connections_are_numbered_limited_and_drained() {
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let target = Target { address: listener.local_addr() };
+    let target = Target::from(listener.local_addr());
     let reception = reception(1);
     let accepting = tokio::spawn(listener.run("echo", reception.clone(), |mut connection| async move {
         match &connection.admission {

@@ -2,11 +2,13 @@
 //!
 //! When reports are sent, and to whom, is elsewhere.
 
+mod handshake;
 mod model;
 mod record;
 
 use std::fmt;
 
+pub use handshake::handshake_failure;
 pub use model::{DateRange, FailureDetails, MAX_REPORT, Policy, PolicyReport, Report, ReportError, Summary};
 pub use record::{Destination, RECORD_LABELS, Record, RecordError};
 
