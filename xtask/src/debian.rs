@@ -16,9 +16,9 @@ const fn tool(program: &'static str, package: &'static str) -> Tool {
 }
 
 /// The servers and signers of the DNS lab, what it makes its namespaces with, and a client for mail within it.
-const DNS_LAB: &[Tool] = DNS_LAB_AND_RECEIVERS.split_at(DNS_LAB_AND_RECEIVERS.len() - 2).0;
+const DNS_LAB: &[Tool] = DNS_LAB_AND_RECEIVERS.split_at(DNS_LAB_AND_RECEIVERS.len() - 4).0;
 
-/// The same with Postfix as the receiver of mail in it, and as a sender that is asked what it makes of the receivers.
+/// The same and four more: Postfix as the receiver of mail in it and as a sender, and clients that look at the rest.
 const DNS_LAB_AND_RECEIVERS: &[Tool] = &[
     tool("unshare", "util-linux"),
     tool("nsenter", "util-linux"),
@@ -33,6 +33,8 @@ const DNS_LAB_AND_RECEIVERS: &[Tool] = &[
     tool("swaks", "swaks"),
     tool("postfix", "postfix"),
     tool("posttls-finger", "postfix"),
+    tool("curl", "curl"),
+    tool("openssl", "openssl"),
 ];
 
 /// The end-to-end suites (a file each in `e2e/tests`) and the programs that each drives.

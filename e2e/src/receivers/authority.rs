@@ -3,10 +3,15 @@
 //! The records are made from nothing but the certificate and a hash, so that they owe nothing to what is tested.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, date_time_ymd,
 };
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::server::{WantsServerCert, WebPkiClientVerifier};
+use rustls::{ConfigBuilder, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use sha2::{Digest, Sha256, Sha512};
 
 use crate::lab::Dates;
@@ -14,7 +19,7 @@ use crate::lab::Dates;
 /// A certificate, without its key.
 #[derive(Debug, Clone)]
 pub struct Certificate {
-    der: Vec<u8>,
+    der: CertificateDer<'static>,
     pem: String,
     /// SubjectPublicKeyInfo, in DER.
     key: Vec<u8>,
@@ -22,13 +27,13 @@ pub struct Certificate {
 
 impl Certificate {
     fn new(certificate: &rcgen::Certificate, key: &KeyPair) -> Self {
-        Self { der: certificate.der().to_vec(), pem: certificate.pem(), key: key.subject_public_key_info() }
+        Self { der: certificate.der().clone(), pem: certificate.pem(), key: key.subject_public_key_info() }
     }
 
     /// The data of a TLSA record that it matches: with selector 0 (the certificate) or 1 (its key), and matching type 0
     /// (everything), 1 (SHA-256) or 2 (SHA-512).
     pub fn tlsa(&self, usage: u8, selector: u8, matching: u8) -> String {
-        let selected = if selector == 0 { &self.der } else { &self.key };
+        let selected: &[u8] = if selector == 0 { &self.der } else { &self.key };
         let data = match matching {
             0 => hex(selected),
             1 => hex(&Sha256::digest(selected)),
@@ -80,6 +85,30 @@ impl Identity {
     /// The server's own certificate.
     pub fn leaf(&self) -> &Certificate {
         &self.chain[0]
+    }
+
+    /// A server of this test process that shows it to anybody.
+    pub(super) fn server(&self) -> Arc<ServerConfig> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        self.shown(builder.expect("TLS 1.2 and 1.3").with_no_client_auth())
+    }
+
+    /// A server that demands a certificate which nobody has, with one version of TLS.
+    pub(super) fn demanding_server(&self, version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(self.leaf().der.clone()).expect("a certificate");
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&[version]);
+        let verifier = verifier.build().expect("a verifier");
+        self.shown(builder.expect("a version of TLS").with_client_cert_verifier(verifier))
+    }
+
+    fn shown(&self, builder: ConfigBuilder<ServerConfig, WantsServerCert>) -> Arc<ServerConfig> {
+        let chain = self.chain.iter().map(|certificate| certificate.der.clone()).collect();
+        let key = PrivatePkcs8KeyDer::from(self.key.serialize_der()).into();
+        Arc::new(builder.with_single_cert(chain, key).expect("a key and its certificate"))
     }
 
     /// The key and what is sent, in PEM, in the order of `smtpd_tls_chain_files`.

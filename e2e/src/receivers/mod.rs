@@ -1,76 +1,68 @@
-//! Domains that take mail with transport security of every kind: DANE, MTA-STS and what goes wrong with them.
+//! Domains that take mail with transport security of every kind: DANE, MTA-STS, REQUIRETLS, and what goes wrong with
+//! them.
 //!
 //! [`scenarios`] is the table of what each domain publishes and which server is behind it. [`Receivers::start`] makes it
-//! true within a [`Lab`]: zones with TLSA records, and real servers with real certificates. What must come of it is told
-//! by the tests; for every scenario, the table has the word of another sender, Postfix.
+//! true within a [`Lab`]: zones with TLSA records, real servers with real certificates, and a web server for policies.
+//! What must come of it is told by the tests; for every scenario, the table has the word of another sender, Postfix.
 
 mod authority;
+mod policy_host;
 mod postfix;
+mod receiver;
 mod scenario;
 mod scenarios;
+mod scripted;
+mod service;
+mod world;
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 pub use authority::{Authority, Certificate, Identity, Sent};
-pub use postfix::{Offer, Postfix, Receiver};
-pub use scenario::{By, Host, Named, Of, Scenario, Shown, Signing, Tlsa, Verdict};
+pub use policy_host::{Page, PolicyHosts};
+pub use postfix::Postfix;
+pub use receiver::{Offer, Receiver};
+pub use scenario::{By, Host, Mode, Named, Of, Policy, Reach, Scenario, Served, Shown, Site, Tlsa, Verdict};
 pub use scenarios::scenarios;
+pub use scripted::Scripted;
 
-use crate::lab::{Dates, Keys, Lab, Signer, World, Zone};
-
-/// The first address of a server. Those below are for the clients and senders of tests.
-const FIRST: u8 = 110;
+use crate::bounded;
+use crate::lab::{Lab, World};
+use world::Plan;
 
 /// The running world.
 #[derive(Debug)]
 pub struct Receivers {
     postfix: Postfix,
+    scripted: Scripted,
+    policies: PolicyHosts,
     lab: Lab,
     scenarios: Vec<Scenario>,
 }
 
 impl Receivers {
-    /// Starts the lab with the domains of the scenarios, and all their servers. Only within [`crate::lab::inside`].
+    /// Starts the lab with the domains of all scenarios, and all their servers; `alter` adds what is a test's own.
+    /// Only within [`crate::lab::inside`].
+    ///
+    /// A sender may have the addresses of [`Lab::address`], and a zone below `test.`.
     #[track_caller]
     pub fn start(alter: impl FnOnce(&mut World)) -> Self {
         let scenarios = scenarios();
-        let authorities = Authorities::new();
-        let mut texts: BTreeMap<&'static str, String> = BTreeMap::new();
-        let mut receivers = Vec::new();
-        for host in scenarios.iter().flat_map(|scenario| &scenario.hosts) {
-            let number = FIRST + u8::try_from(receivers.len()).expect("a few servers");
-            let address = Ipv4Addr::new(192, 0, 2, number);
-            let identity = authorities.identity(host);
-            let (zone, owner) = place(&scenarios, &host.name);
-            let text = texts.entry(zone).or_default();
-            let _ = writeln!(text, "{owner} A {address}");
-            for record in &host.tlsa {
-                let _ = writeln!(text, "_25._tcp.{owner} TLSA {}", authorities.tlsa(*record, &identity));
-            }
-            let addresses = vec![IpAddr::V4(address)];
-            receivers.push(Receiver { name: host.name.clone(), addresses, offer: host.offer, identity });
-        }
-        for scenario in &scenarios {
-            let text = texts.entry(scenario.domain).or_default();
-            for (number, host) in scenario.hosts.iter().enumerate() {
-                let _ = writeln!(text, "@ MX {} {}.", 10 * (number + 1), host.name);
-            }
-        }
+        let plan = Plan::new(&scenarios);
         let lab = Lab::start_with(|world| {
-            world.keep(&["test.", "plain."]);
-            for scenario in &scenarios {
-                world.zones.extend(scenario.zones.iter().map(|(name, signing)| zone(scenario, name, *signing, &texts)));
-            }
+            world.keep(&["test."]);
+            world.zones.retain(|zone| zone.name == "." || zone.name == "test.");
+            world.zones.extend(plan.zones(&scenarios));
             alter(world);
         });
+        lab.add_addresses(plan.addresses());
         lab.resolv_conf(&[lab.oracle().address().ip()]);
-        fs::write(lab.folder().join("authority.pem"), authorities.public.anchor().pem()).expect("a certificate");
-        let postfix = Postfix::start(&receivers);
-        Self { postfix, lab, scenarios }
+        fs::write(lab.folder().join("authority.pem"), plan.authority().pem()).expect("a certificate");
+        let policies = plan.policies(&scenarios);
+        let receivers = plan.receivers();
+        let scripted = Scripted::start(&receivers);
+        let postfix = Postfix::receive(&receivers);
+        Self { postfix, scripted, policies, lab, scenarios }
     }
 
     /// The DNS behind it.
@@ -78,9 +70,14 @@ impl Receivers {
         &self.lab
     }
 
-    /// Who takes the mail.
+    /// Most of the servers.
     pub fn postfix(&self) -> &Postfix {
         &self.postfix
+    }
+
+    /// The web servers of the policies, each named `mta-sts.` and the domain.
+    pub fn policies(&self) -> &PolicyHosts {
+        &self.policies
     }
 
     /// The scenarios that are up.
@@ -88,68 +85,39 @@ impl Receivers {
         &self.scenarios
     }
 
+    /// That of a domain.
+    #[track_caller]
+    pub fn scenario(&self, domain: &str) -> &Scenario {
+        let mut found = self.scenarios.iter().filter(|scenario| scenario.domain == domain);
+        found.next().unwrap_or_else(|| panic!("no scenario {domain}"))
+    }
+
     /// The authority that senders trust, in PEM.
     pub fn authority_file(&self) -> PathBuf {
         self.lab.folder().join("authority.pem")
     }
-}
 
-/// Who issues the certificates.
-struct Authorities {
-    public: Authority,
-    private: Authority,
-    another: Identity,
-}
-
-impl Authorities {
-    fn new() -> Self {
-        let another = Identity::self_signed(&["another.test"], Dates::Current);
-        Self { public: Authority::new("public"), private: Authority::new("private"), another }
+    /// Lets a domain have another `_mta-sts` record from now on, or none, and its policy's host say something else.
+    #[track_caller]
+    pub fn change_policy(&mut self, domain: &str, record: Option<&str>, page: Page) {
+        self.policies.change(&format!("mta-sts.{domain}"), page);
+        self.lab.change(&format!("{domain}."), |zone| {
+            let others = zone.text.lines().filter(|line| !line.starts_with("_mta-sts "));
+            let mut text: String = others.flat_map(|line| [line, "\n"]).collect();
+            text.extend(record.map(|record| format!("_mta-sts TXT \"{record}\"\n")));
+            zone.text = text;
+        });
     }
 
-    fn identity(&self, host: &Host) -> Identity {
-        let Shown { by, named, dates, sent } = host.shown;
-        let names: &[&str] = match named {
-            Named::Host => &[&host.name],
-            Named::Other => &["other.test"],
-        };
-        match by {
-            By::Public => self.public.issue(names, dates, sent),
-            By::Private => self.private.issue(names, dates, sent),
-            By::Itself => Identity::self_signed(names, dates),
-        }
+    /// What all servers took so far, in no order. The Received field of each message names the server and says `using
+    /// TLSv1.3`, or another version, where it came with TLS.
+    pub fn messages(&self) -> Vec<String> {
+        [self.postfix.messages(), self.scripted.messages()].concat()
     }
 
-    fn tlsa(&self, record: Tlsa, identity: &Identity) -> String {
-        let certificate = match record.of {
-            Of::Leaf => identity.leaf(),
-            Of::Intermediate => self.private.intermediate(),
-            Of::Anchor => self.private.anchor(),
-            Of::Another => self.another.leaf(),
-        };
-        let (usage, selector, matching) = record.kind;
-        certificate.tlsa(usage, selector, matching)
+    /// Waits for a message that has this in it.
+    #[track_caller]
+    pub fn await_message(&self, part: &str) -> String {
+        bounded("a message to arrive", || self.messages().into_iter().find(|message| message.contains(part)))
     }
-}
-
-/// The zone that a name is in, and the name relative to it.
-fn place<'a>(scenarios: &[Scenario], name: &'a str) -> (&'static str, &'a str) {
-    let zones = scenarios.iter().flat_map(|scenario| &scenario.zones);
-    let found = zones.filter_map(|(zone, _)| {
-        let rest = name.strip_suffix(zone)?;
-        let owner = if rest.is_empty() { "@" } else { rest.strip_suffix('.')? };
-        Some((*zone, owner))
-    });
-    found.max_by_key(|(zone, _)| zone.len()).unwrap_or_else(|| panic!("{name} is in no zone"))
-}
-
-fn zone(scenario: &Scenario, name: &str, signing: Signing, texts: &BTreeMap<&'static str, String>) -> Zone {
-    let mut zone = Zone::new(&format!("{name}."), "alpha");
-    if signing == Signing::Signed {
-        zone = zone.signed(Signer::Ldns, Keys::Csk(13));
-    }
-    if name == scenario.domain {
-        zone.spoils.clone_from(&scenario.spoils);
-    }
-    zone.text(texts.get(name).map_or("", String::as_str))
 }

@@ -1,32 +1,36 @@
-//! What a scenario is: a domain, what it publishes, which servers take its mail, and what Postfix as a sender must make
-//! of them.
+//! What a scenario is: a domain, what it publishes, which servers take its mail, and what another sender makes of them.
 
 use super::authority::Sent;
-use super::postfix::Offer;
+use super::receiver::Offer;
 use crate::lab::{Dates, Spoil};
 
-/// What a sender makes of a connection, in Postfix's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What Postfix makes of a domain, in its own words. It knows DANE, and nothing of MTA-STS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// TLS, and the certificate is what DANE demands.
+    /// Mail goes there over TLS, and the certificate is what DANE demands.
     Verified,
-    /// TLS, and the certificate comes from an authority that is trusted; nobody demanded it.
+    /// Mail goes there over TLS. The certificate is from an authority that is trusted; nobody demanded it. Or it is what
+    /// DANE demands, but of a server that only an unsigned MX record names.
     Trusted,
-    /// TLS, and the certificate proves nothing; nobody demanded it.
+    /// Mail goes there over TLS, and the certificate proves nothing; nobody demanded it.
     Untrusted,
-    /// No TLS.
+    /// Mail goes there in clear.
     Plaintext,
-    /// No mail would go there. What Postfix says about it has this in it.
-    Refused(&'static str),
+    /// Mail is kept for later. What Postfix says about it has this in it.
+    Deferred(&'static str),
+    /// Mail goes back to its sender. What Postfix says about it has this in it.
+    Bounced(&'static str),
 }
 
-/// Whether a zone is signed.
+/// How a zone is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signing {
-    /// It is.
+pub enum Served {
+    /// Signed.
     Signed,
-    /// It is not.
+    /// Not signed.
     Unsigned,
+    /// Its server refuses to answer for it.
+    Lame,
 }
 
 /// Who signed a certificate.
@@ -63,7 +67,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// A certificate of an authority, as it should be.
+    /// A certificate as it should be, with what should be sent.
     pub const fn by(by: By) -> Self {
         let sent = match by {
             By::Public => Sent::Intermediate,
@@ -85,7 +89,7 @@ impl Shown {
         Self { dates: Dates::Past, ..self }
     }
 
-    /// Sent with more or less.
+    /// With more or less sent.
     #[must_use]
     pub const fn sent(self, sent: Sent) -> Self {
         Self { sent, ..self }
@@ -99,19 +103,36 @@ pub enum Of {
     Leaf,
     /// The intermediate authority's.
     Intermediate,
-    /// The anchor.
+    /// The anchor of the private authorities.
     Anchor,
     /// A certificate that no server has.
     Another,
+    /// The same as for the server's own, without the last octet: of no length that a hash has.
+    Shortened,
 }
 
 /// A TLSA record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tlsa {
+    /// The name whose record it is, where that is not the server's.
+    pub host: Option<&'static str>,
     /// Usage, selector and matching type.
     pub kind: (u8, u8, u8),
     /// What it is about.
     pub of: Of,
+}
+
+/// Where a name says that a server is, and whether it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// An IPv4 address.
+    V4,
+    /// An IPv6 address.
+    V6,
+    /// An IPv4 address where nothing listens.
+    DeadV4,
+    /// An IPv6 address where nothing listens.
+    DeadV6,
 }
 
 /// A server that takes mail for a domain.
@@ -119,18 +140,24 @@ pub struct Tlsa {
 pub struct Host {
     /// Its name, in full, without the last dot.
     pub name: String,
+    /// The name in the MX record, if that is an alias of the server's.
+    pub alias: Option<&'static str>,
     /// The certificate that it shows.
     pub shown: Shown,
     /// What it makes of TLS.
     pub offer: Offer,
-    /// The TLSA records of its name.
+    /// Its TLSA records.
     pub tlsa: Vec<Tlsa>,
+    /// Its addresses.
+    pub reach: Vec<Reach>,
 }
 
 impl Host {
-    /// A server with a certificate of the private authority and no TLSA records.
-    fn new(name: String) -> Self {
-        Self { name, shown: Shown::by(By::Private), offer: Offer::StartTls, tlsa: Vec::new() }
+    /// A server with one IPv4 address, without TLSA records, and with a certificate that nobody trusts unless it is
+    /// told to.
+    pub fn new(name: &str) -> Self {
+        let (shown, offer) = (Shown::by(By::Private), Offer::StartTls);
+        Self { name: name.to_owned(), alias: None, shown, offer, tlsa: Vec::new(), reach: vec![Reach::V4] }
     }
 
     /// Shows another certificate.
@@ -138,6 +165,12 @@ impl Host {
     pub fn shows(mut self, shown: Shown) -> Self {
         self.shown = shown;
         self
+    }
+
+    /// Shows a certificate that every sender trusts.
+    #[must_use]
+    pub fn public(self) -> Self {
+        self.shows(Shown::by(By::Public))
     }
 
     /// Makes something else of TLS.
@@ -150,12 +183,92 @@ impl Host {
     /// Publishes a TLSA record.
     #[must_use]
     pub fn tlsa(mut self, usage: u8, selector: u8, matching: u8, of: Of) -> Self {
-        self.tlsa.push(Tlsa { kind: (usage, selector, matching), of });
+        self.tlsa.push(Tlsa { host: None, kind: (usage, selector, matching), of });
+        self
+    }
+
+    /// Publishes a TLSA record for another name, for port 25 of which a client may ask.
+    #[must_use]
+    pub fn tlsa_at(mut self, host: &'static str, of: Of) -> Self {
+        self.tlsa.push(Tlsa { host: Some(host), kind: (3, 1, 1), of });
+        self
+    }
+
+    /// Lets the MX record have an alias.
+    #[must_use]
+    pub fn alias(mut self, name: &'static str) -> Self {
+        self.alias = Some(name);
+        self
+    }
+
+    /// Has other addresses.
+    #[must_use]
+    pub fn reach(mut self, reach: &[Reach]) -> Self {
+        self.reach = reach.to_vec();
         self
     }
 }
 
-/// A scenario.
+/// The mode of an MTA-STS policy (RFC 8461 §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// No mail without what it demands.
+    Enforce,
+    /// Failures are reported, and nothing else.
+    Testing,
+    /// No policy, or not any more.
+    None,
+}
+
+/// What becomes of a request for a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Site {
+    /// It gets the policy.
+    Good,
+    /// Nothing listens.
+    Closed,
+    /// It meets this certificate.
+    Shows(Shown),
+    /// It is answered with this error of HTTP.
+    Error(u16),
+    /// It is sent to another address, where there is a policy.
+    Moved,
+    /// It gets the policy as HTML.
+    Html,
+    /// It gets what is no policy.
+    Malformed,
+}
+
+/// An MTA-STS policy.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Its mode.
+    pub mode: Mode,
+    /// The patterns of its MX hosts.
+    pub mx: Vec<String>,
+    /// What becomes of who asks for it.
+    pub site: Site,
+    /// The text of the `_mta-sts` record.
+    pub record: Option<&'static str>,
+}
+
+impl Policy {
+    /// The record that a domain has at first.
+    pub const RECORD: &'static str = "v=STSv1; id=20260101000000;";
+
+    /// What is to be read, valid for a week.
+    pub fn text(&self) -> String {
+        let mode = match self.mode {
+            Mode::Enforce => "enforce",
+            Mode::Testing => "testing",
+            Mode::None => "none",
+        };
+        let mx: String = self.mx.iter().map(|pattern| format!("mx: {pattern}\r\n")).collect();
+        format!("version: STSv1\r\nmode: {mode}\r\n{mx}max_age: 604800\r\n")
+    }
+}
+
+/// A scenario. What a sender must make of it is told by fields of its own, one for each sender.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     /// The domain of the recipient, which names the scenario.
@@ -163,26 +276,92 @@ pub struct Scenario {
     /// What it is about.
     pub about: &'static str,
     /// The zones of the scenario; the first is the domain's.
-    pub zones: Vec<(&'static str, Signing)>,
+    pub zones: Vec<(&'static str, Served)>,
     /// Its servers, the preferred first.
     pub hosts: Vec<Host>,
+    /// Its MTA-STS policy.
+    pub policy: Option<Policy>,
+    /// More records of the domain's zone.
+    pub records: &'static str,
     /// What is broken in the domain's zone.
     pub spoils: Vec<Spoil>,
     /// What Postfix makes of it, with `smtp_tls_security_level = dane`.
     pub postfix: Verdict,
+    /// What its probe `posttls-finger` makes of it, where that is another thing: it looks at the preferred server alone,
+    /// and is not as patient with old TLS.
+    pub probe: Option<Verdict>,
 }
 
 impl Scenario {
-    /// A domain in a signed zone of its own with one server, `mx` below it.
+    /// A domain in a signed zone of its own, with one server, `mx` below it.
     pub fn new(domain: &'static str, about: &'static str, postfix: Verdict) -> Self {
-        let hosts = vec![Host::new(format!("mx.{domain}"))];
-        Self { domain, about, zones: vec![(domain, Signing::Signed)], hosts, spoils: Vec::new(), postfix }
+        let hosts = vec![Host::new(&format!("mx.{domain}"))];
+        let zones = vec![(domain, Served::Signed)];
+        Self { domain, about, zones, hosts, policy: None, records: "", spoils: Vec::new(), postfix, probe: None }
     }
 
-    /// Changes the server.
+    /// Lets the domain's zone be unsigned.
+    #[must_use]
+    pub fn unsigned(mut self) -> Self {
+        self.zones[0].1 = Served::Unsigned;
+        self
+    }
+
+    /// Adds a zone.
+    #[must_use]
+    pub fn zone(mut self, name: &'static str, served: Served) -> Self {
+        self.zones.push((name, served));
+        self
+    }
+
+    /// Changes the last server.
     #[must_use]
     pub fn host(mut self, change: impl FnOnce(Host) -> Host) -> Self {
-        self.hosts = self.hosts.pop().map(change).into_iter().collect();
+        let changed = self.hosts.pop().map(change);
+        self.hosts.extend(changed);
+        self
+    }
+
+    /// Has these servers instead.
+    #[must_use]
+    pub fn hosts(mut self, hosts: impl IntoIterator<Item = Host>) -> Self {
+        self.hosts = hosts.into_iter().collect();
+        self
+    }
+
+    /// Publishes an MTA-STS policy that names the domain's servers as they now are.
+    #[must_use]
+    pub fn policy(mut self, mode: Mode) -> Self {
+        let mx = self.hosts.iter().map(|host| host.name.clone()).collect();
+        self.policy = Some(Policy { mode, mx, site: Site::Good, record: Some(Policy::RECORD) });
+        self
+    }
+
+    /// Changes the policy.
+    #[must_use]
+    pub fn but(mut self, change: impl FnOnce(&mut Policy)) -> Self {
+        self.policy.as_mut().map(change);
+        self
+    }
+
+    /// Adds records.
+    #[must_use]
+    pub fn records(mut self, records: &'static str) -> Self {
+        self.records = records;
+        self
+    }
+
+    /// Has another verdict of Postfix's probe.
+    #[must_use]
+    pub fn probe(mut self, verdict: Verdict) -> Self {
+        self.probe = Some(verdict);
+        self
+    }
+
+    /// Breaks something in the domain's zone.
+    #[must_use]
+    pub fn spoil(mut self, spoil: Spoil) -> Self {
+        self.spoils.push(spoil);
         self
     }
 }
