@@ -6,6 +6,7 @@
 mod imap;
 pub mod lab;
 mod program;
+pub mod receivers;
 pub mod rspamd;
 mod server;
 mod smtp;

@@ -16,7 +16,10 @@ const fn tool(program: &'static str, package: &'static str) -> Tool {
 }
 
 /// The servers and signers of the DNS lab, what it makes its namespaces with, and a client for mail within it.
-const DNS_LAB: &[Tool] = &[
+const DNS_LAB: &[Tool] = DNS_LAB_AND_RECEIVERS.split_at(DNS_LAB_AND_RECEIVERS.len() - 4).0;
+
+/// The same and four more: Postfix as the receiver of mail in it and as a sender, and clients that look at the rest.
+const DNS_LAB_AND_RECEIVERS: &[Tool] = &[
     tool("unshare", "util-linux"),
     tool("nsenter", "util-linux"),
     tool("mount", "mount"),
@@ -28,6 +31,10 @@ const DNS_LAB: &[Tool] = &[
     tool("knotd", "knot"),
     tool("ldns-signzone", "ldnsutils"),
     tool("swaks", "swaks"),
+    tool("postfix", "postfix"),
+    tool("posttls-finger", "postfix"),
+    tool("curl", "curl"),
+    tool("openssl", "openssl"),
 ];
 
 /// The end-to-end suites (a file each in `e2e/tests`) and the programs that each drives.
@@ -47,6 +54,7 @@ pub(crate) const SUITES: &[(&str, &[Tool])] = &[
     ("dns_trouble", DNS_LAB),
     ("dns_tampering", DNS_LAB),
     ("authentication", DNS_LAB),
+    ("transport", DNS_LAB_AND_RECEIVERS),
 ];
 
 /// The conformance suites (in `conformance/tests`) that drive programs, and these.
@@ -110,7 +118,7 @@ pub(crate) fn lacking(suite: &str) -> Option<String> {
         .filter(|tool| find(tool.program).is_none())
         .map(|tool| format!("{} (apt install {})", tool.program, tool.package))
         .collect();
-    if suite == "postfix" && !is_root() {
+    if tools.iter().any(|tool| tool.program == "postfix") && !is_root() {
         return Some("Postfix starts only as root".to_owned());
     }
     let in_the_lab = tools.iter().any(|tool| tool.program == "unshare");

@@ -15,6 +15,7 @@ use super::sign;
 use super::wire::{Message, Name, Type};
 use super::world::{Authority, Kind, World};
 use super::zone::Zone;
+use crate::{bounded, run};
 
 /// The longest that a server may take to start.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -97,6 +98,23 @@ pub(crate) fn authorities(world: &World, folder: &Path) -> Vec<Daemon> {
         }
     }
     started.into_iter().map(|(daemon, _)| daemon).collect()
+}
+
+/// Lets the programs read their zones again, and waits until those that have this one give its serial number.
+pub(crate) fn reload(world: &World, zone: &Zone, daemons: &[Daemon]) {
+    for daemon in daemons {
+        run(Command::new("kill").args(["-HUP", &daemon.child.id().to_string()])).success();
+    }
+    let query = Message::query(1, &Name::of(&zone.name), Type::SOA, Message::RD);
+    let holds = |authority: &&Authority| held(world, authority).iter().any(|held| held.name == zone.name);
+    for address in world.authorities.iter().filter(holds).flat_map(|authority| &authority.addresses) {
+        let server = SocketAddr::new(*address, 53);
+        bounded("a server to read its zone again", || {
+            let answer = ask(server, &query, Via::Udp, Duration::from_millis(500)).ok()?;
+            let data = answer.sections[0].first()?.text();
+            data.split_whitespace().any(|field| field == zone.serial.to_string()).then_some(())
+        });
+    }
 }
 
 /// The zones that an authority has.

@@ -52,7 +52,8 @@ pub struct Lab {
     // Servers before the folder: they write into it until they end.
     resolvers: Mutex<Vec<Daemon>>,
     _fronts: Vec<fronts::Front>,
-    _authorities: Vec<Daemon>,
+    authorities: Vec<Daemon>,
+    keys: sign::Keyring,
     world: World,
     oracle: Oracle,
     resolv_conf: ResolvConf,
@@ -78,15 +79,15 @@ impl Lab {
         let servers = world.authorities.iter().flat_map(|authority| authority.addresses.clone());
         inside::add_addresses(own.into_iter().chain(proxies).chain(servers));
         let resolv_conf = ResolvConf::new(path);
-        let anchor = sign::make(&world, path);
-        fs::write(path.join("root.ds"), anchor).expect("write the trust anchor");
+        let keys = sign::make(&world, path);
+        fs::write(path.join("root.ds"), sign::anchor(&keys)).expect("write the trust anchor");
         fs::write(path.join("root.hints"), hints(&world)).expect("write the hints");
-        let _authorities = daemons::authorities(&world, path);
+        let authorities = daemons::authorities(&world, path);
         let _fronts = fronts::start(&world);
         let addresses = [IpAddr::V4(ORACLE), IpAddr::V4(LOCAL)];
         let resolvers = Mutex::new(vec![daemons::unbound(path, "oracle", &addresses, Resolver::Validating)]);
         let oracle = Oracle::new(SocketAddr::new(ORACLE.into(), 53));
-        Self { resolvers, _fronts, _authorities, world, oracle, resolv_conf, folder }
+        Self { resolvers, _fronts, authorities, keys, world, oracle, resolv_conf, folder }
     }
 
     /// The resolver whose verdicts are the measure.
@@ -111,6 +112,19 @@ impl Lab {
     /// Zones and authorities.
     pub fn world(&self) -> &World {
         &self.world
+    }
+
+    /// Changes a zone while its servers run, and waits until they have the new one. Its keys stay; resolvers may keep
+    /// what they know for the zone's TTL.
+    #[track_caller]
+    pub fn change(&mut self, name: &str, alter: impl FnOnce(&mut Zone)) {
+        let zone =
+            self.world.zones.iter_mut().find(|zone| zone.name == name).unwrap_or_else(|| panic!("no zone {name}"));
+        alter(zone);
+        zone.serial += 1;
+        let zone = self.world.zones.iter().find(|zone| zone.name == name).expect("it is there");
+        sign::sign(&self.world, zone, &self.keys, self.folder.path());
+        daemons::reload(&self.world, zone, &self.authorities);
     }
 
     /// Every question about the zones.

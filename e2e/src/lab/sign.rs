@@ -20,16 +20,24 @@ pub(crate) fn file_of(folder: &Path, zone: &Zone) -> PathBuf {
 
 /// The keys of a zone: their files without suffix, the first of which the parent knows, and the zone's DS records.
 #[derive(Debug, Default, Clone)]
-struct Kept {
+pub(crate) struct Kept {
     signing: Vec<String>,
     waiting: Vec<String>,
     ds: Vec<String>,
 }
 
-/// Makes every zone's file in `folder`. Returns the trust anchor: the DS records of the root.
-pub(crate) fn make(world: &World, folder: &Path) -> String {
-    let kept: BTreeMap<&str, Kept> = each(&world.zones, |zone| (zone.name.as_str(), keys(zone, folder)));
+/// The keys of all zones, by their names.
+pub(crate) type Keyring = BTreeMap<String, Kept>;
+
+/// Makes every zone's file in `folder`. Returns the keys.
+pub(crate) fn make(world: &World, folder: &Path) -> Keyring {
+    let kept: Keyring = each(&world.zones, |zone| (zone.name.clone(), keys(zone, folder)));
     each::<_, _, Vec<()>>(&world.zones, |zone| sign(world, zone, &kept, folder));
+    kept
+}
+
+/// The trust anchor: the DS records of the root.
+pub(crate) fn anchor(kept: &Keyring) -> String {
     kept["."].ds.iter().fold(String::new(), |text, data| text + &format!(". 300 IN DS {data}\n"))
 }
 
@@ -150,11 +158,11 @@ fn online(zone: &Zone, folder: &Path) -> Vec<String> {
 }
 
 /// The zone's file before it is signed.
-fn unsigned(world: &World, zone: &Zone, kept: &BTreeMap<&str, Kept>, folder: &Path) -> String {
-    let mut text = format!("$ORIGIN {}\n$TTL 300\n", zone.spelling);
+fn unsigned(world: &World, zone: &Zone, kept: &Keyring, folder: &Path) -> String {
+    let mut text = format!("$ORIGIN {}\n$TTL {}\n", zone.spelling, zone.ttl);
     let servers = name_servers(world, zone);
     let first = &servers.first().expect("a zone has a server").0;
-    let _ = writeln!(text, "@ SOA {first} hostmaster.example. 2024010100 7200 3600 1209600 300");
+    let _ = writeln!(text, "@ SOA {first} hostmaster.example. {} 7200 3600 1209600 300", zone.serial);
     text += &delegation(&servers, &zone.spelling);
     for line in zone.lines() {
         let _ = writeln!(text, "{} {} {}", line.owner, line.rtype, line.data);
@@ -197,7 +205,8 @@ fn delegation(servers: &[(String, Vec<String>)], owner: &str) -> String {
     text
 }
 
-fn sign(world: &World, zone: &Zone, kept: &BTreeMap<&str, Kept>, folder: &Path) {
+/// Makes the file of a zone that has its keys.
+pub(crate) fn sign(world: &World, zone: &Zone, kept: &Keyring, folder: &Path) {
     let file = file_of(folder, zone);
     let text = unsigned(world, zone, kept, folder);
     fs::write(&file, &text).expect("write a zone");

@@ -196,6 +196,10 @@ pub struct Zone {
     pub ds: Ds,
     /// What is broken.
     pub spoils: Vec<Spoil>,
+    /// How long its records may be kept, in seconds.
+    pub ttl: u32,
+    /// The serial number of its SOA record.
+    pub serial: u32,
     /// Its records, but for SOA and NS: `owner type data`, one a line. A line may end in `;= verdict` where the
     /// records of that set are to be judged otherwise than the rest.
     pub text: String,
@@ -219,6 +223,8 @@ impl Zone {
             signing: None,
             ds: Ds::Absent,
             spoils: Vec::new(),
+            ttl: 300,
+            serial: 2_024_010_100,
             text: String::new(),
             expect: Expect::all(Verdict::Insecure),
             judged: Vec::new(),
@@ -285,6 +291,13 @@ impl Zone {
     pub fn text(mut self, text: &str) -> Self {
         self.text.push_str(text);
         self.text.push('\n');
+        self
+    }
+
+    /// Lets its records be kept for so many seconds.
+    #[must_use]
+    pub fn ttl(mut self, seconds: u32) -> Self {
+        self.ttl = seconds;
         self
     }
 
