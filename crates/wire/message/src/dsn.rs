@@ -129,14 +129,14 @@ pub enum Original<'a> {
 impl<'a> Original<'a> {
     /// All of a message, or its header where a report cannot hold the rest: it is longer than [`RETURNED_MESSAGE`],
     /// its lines are too long for a message within a message, which no transfer encoding may help (RFC 2046 §5.2.1),
-    /// or its header is in no charset.
+    /// or its header is in no charset or empty.
     #[must_use]
     pub fn whole(message: &'a [u8]) -> Original<'a> {
         let lines_fit = message
             .split(|octet| *octet == b'\n')
             .all(|line| line.strip_suffix(b"\r").unwrap_or(line).len() <= MAX_LINE && !line.contains(&0));
         let header = Fields::new(message).last().and_then(|field| message.get(..field.range().end));
-        let header_reads = std::str::from_utf8(header.unwrap_or_default()).is_ok();
+        let header_reads = header.is_some_and(|header| std::str::from_utf8(header).is_ok());
         if message.len() <= RETURNED_MESSAGE && lines_fit && header_reads {
             Original::Message(message)
         } else {

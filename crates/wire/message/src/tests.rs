@@ -222,6 +222,7 @@ fn whole_messages_are_returned_where_a_report_can_hold_them() {
     assert_eq!(returned("Subject: ü\r\n\r\nbody\r\n".as_bytes()), "message/global 8bit");
     assert_eq!(returned(b"Subject: \xfc\r\n\r\nbody\r\n"), "header");
     assert_eq!(returned(b"Subject: x\r\n\r\n\0\r\n"), "header");
+    assert_eq!((returned(b""), returned(b"\r\nbody")), ("header".into(), "header".into()));
     let line = |length: usize| format!("Subject: x\r\n\r\n{}\r\n", "y".repeat(length));
     assert_eq!(
         (returned(line(998).as_bytes()), returned(line(999).as_bytes())),
