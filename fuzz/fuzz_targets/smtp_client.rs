@@ -5,8 +5,8 @@
 use libfuzzer_sys::fuzz_target;
 use mailstead_fuzz::{Trace, cut};
 use mailstead_names::{EhloName, ForwardPath, ReversePath, Secret};
-use mailstead_smtp::Mail;
 use mailstead_smtp::client::{Event, Session};
+use mailstead_smtp::{Mail, Orcpt, Rcpt, Ret};
 
 fn play<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Trace {
     let mut session = Session::new(EhloName::parse("client.example"));
@@ -44,14 +44,15 @@ fn play<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Trace {
 
 /// One thing after the other that the server lets us do.
 fn begin(session: &mut Session, stage: u32) {
-    let path = ForwardPath::parse("<user@example>").expect("a path");
-    let mail = Mail { from: ReversePath::Null, size: Some(20), body: None, smtputf8: false };
+    let to = ForwardPath::parse("<user@example>").expect("a path");
+    let recipient = Rcpt { orcpt: Orcpt::parse("utf-8;\u{e9}@example"), ..Rcpt::new(to) };
+    let mail = Mail { size: Some(20), ret: Some(Ret::Full), ..Mail::new(ReversePath::Null) };
     let begun = match stage {
         1 => session.authenticate("PLAIN", None).is_ok(),
         3.. => session.start_tls().is_ok(),
         _ => false,
     };
-    if !begun && session.transact(mail, vec![path.clone(), path]).is_err() {
+    if !begun && session.transact(mail, vec![recipient.clone(), recipient]).is_err() {
         let _ = session.quit();
     }
 }

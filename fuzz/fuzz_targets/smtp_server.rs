@@ -8,7 +8,8 @@ use mailstead_smtp::server::{Event, Options, Role, Session, Transcript};
 use mailstead_smtp::{Extension, Extensions, Reply, Strictness};
 
 fn play<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Trace {
-    let extensions = ["PIPELINING", "SIZE 200", "STARTTLS", "AUTH PLAIN LOGIN", "8BITMIME", "SMTPUTF8"];
+    let extensions =
+        ["PIPELINING", "SIZE 200", "STARTTLS", "AUTH PLAIN LOGIN", "8BITMIME", "SMTPUTF8", "DSN", "REQUIRETLS"];
     let mut session = Session::new(Options {
         role: Role::Submission,
         strictness: Strictness::Lenient,

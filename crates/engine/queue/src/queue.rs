@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use mailstead_dns::Resolver;
-use mailstead_names::{Address, ReversePath};
+use mailstead_names::ReversePath;
 use mailstead_net::Dialer;
 use mailstead_runtime::{Clock, Random, Shutdown, Supervisor};
 use mailstead_store::{AccountId, NewQueued, NewRecipient, QueueId, QueueStore, Staged, Store};
@@ -15,7 +15,7 @@ use crate::local::LocalDelivery;
 use crate::policy::TransportPolicy;
 use crate::settings::{OutgoingTls, Settings};
 use crate::worker::Worker;
-use crate::{Demand, Error, MessageClass, Metrics};
+use crate::{Demand, EnvelopeRecipient, Error, MessageClass, Metrics, Notification};
 
 /// What the queue needs from the rest of the server.
 #[derive(Debug, Clone)]
@@ -51,18 +51,20 @@ pub struct Envelope {
     pub submitter: Option<AccountId>,
     /// Reverse-path; the null one is never told anything.
     pub sender: ReversePath,
-    /// Forward-paths; repeated ones are delivered once.
-    pub recipients: Vec<Address>,
+    /// Recipients; repeated ones are delivered once.
+    pub recipients: Vec<EnvelopeRecipient>,
     /// Whether the sender declared or the message has 8-bit content (RFC 6152).
     pub eight_bit: bool,
     /// Whether the message needs SMTPUTF8 (RFC 6531); addresses that do are noticed without it.
     pub smtputf8: bool,
+    /// What the sender asks to be told about delivery.
+    pub notification: Notification,
 }
 
 /// The queue. Cheap to clone.
 #[derive(Clone)]
 pub struct Queue {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
@@ -124,22 +126,36 @@ impl Queue {
 impl Inner {
     /// A message for the store, due now.
     pub(crate) fn message(&self, envelope: Envelope, prefix: Vec<u8>, staged: Staged, terms: Terms) -> NewQueued {
-        let Envelope { submitter, sender, mut recipients, eight_bit, smtputf8 } = envelope;
+        let Envelope { submitter, sender, mut recipients, eight_bit, smtputf8, notification } = envelope;
         let now = self.services.clock.now();
         let mut seen = std::collections::HashSet::new();
-        recipients.retain(|recipient| seen.insert(recipient.clone()));
-        let smtputf8 = smtputf8 || sender.needs_smtputf8() || recipients.iter().any(Address::needs_smtputf8);
+        recipients.retain(|recipient| seen.insert(recipient.address.clone()));
+        let international = recipients.iter().any(|recipient| recipient.address.needs_smtputf8());
+        let smtputf8 = smtputf8 || sender.needs_smtputf8() || international;
         let recipients = recipients
             .into_iter()
-            .map(|recipient| NewRecipient {
+            .map(|EnvelopeRecipient { address, notify, orcpt }| NewRecipient {
                 destination: match terms.account {
                     Some(account) => format!("account {account}"),
-                    None => recipient.host.to_string(),
+                    None => address.host.to_string(),
                 },
-                recipient,
+                recipient: address,
                 next_attempt: now,
+                notify: notify.map(|notify| notify.to_string()),
+                orcpt: orcpt.map(|orcpt| orcpt.to_string()),
             })
             .collect();
-        NewQueued { submitter, sender, recipients, staged, prefix, eight_bit, smtputf8, demand: terms.encode() }
+        NewQueued {
+            submitter,
+            sender,
+            recipients,
+            staged,
+            prefix,
+            eight_bit,
+            smtputf8,
+            demand: terms.encode(),
+            ret: notification.ret.map(|ret| ret.to_string()),
+            envid: notification.envid,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Scenarios of the queue: a store on the disk, a clock moved by hand, servers that play a script.
 
 mod local;
+mod notification;
 mod smtp;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -21,8 +22,8 @@ use tempfile::TempDir;
 
 use crate::policy::ConfiguredHop;
 use crate::{
-    Demand, Envelope, HopSecurity, LocalDelivery, LocalMessage, MessageClass, Metrics, NextHop, OutgoingTls, Queue,
-    Services, Settings,
+    Demand, Envelope, EnvelopeRecipient, HopSecurity, LocalDelivery, LocalMessage, MessageClass, Metrics, NextHop,
+    Notification, OutgoingTls, Queue, Services, Settings,
 };
 
 /// What the scenarios' next hop listens on.
@@ -187,13 +188,25 @@ impl World {
     }
 
     async fn submit_as(&self, sender: &str, recipients: &[&str], demand: Demand) {
+        let recipients = recipients.iter().map(|text| Address::parse(text).unwrap().into()).collect();
+        self.submit_asking(sender, recipients, Notification::default(), demand).await;
+    }
+
+    async fn submit_asking(
+        &self,
+        sender: &str,
+        recipients: Vec<EnvelopeRecipient>,
+        notification: Notification,
+        demand: Demand,
+    ) {
         let staged = self.stage("Subject: test\r\nMessage-ID: <1@here.example>\r\n\r\nHello.\r\n.\r\n").await;
         let envelope = Envelope {
             submitter: Some(SUBMITTER),
             sender: ReversePath::parse(sender).unwrap(),
-            recipients: recipients.iter().map(|text| Address::parse(text).unwrap()).collect(),
+            recipients,
             eight_bit: false,
             smtputf8: false,
+            notification,
         };
         let prefix = b"Received: by here.example\r\n".to_vec();
         self.queue.enqueue(envelope, prefix, staged, demand, MessageClass::Submission).await.unwrap();
@@ -228,6 +241,13 @@ impl World {
     async fn deferred(&self, attempt: u32) -> Vec<QueueRow> {
         let waits = |row: &QueueRow| row.attempts == attempt && !row.leased;
         self.until("deferred", |rows| !rows.is_empty() && rows.iter().all(waits)).await
+    }
+
+    /// Waits until the row of this recipient has failed this attempt, whatever other rows there are.
+    async fn deferred_row(&self, recipient: &str, attempt: u32) -> QueueRow {
+        let is = |row: &QueueRow| row.recipient.to_string() == recipient && row.attempts == attempt && !row.leased;
+        let rows = self.until("deferred", |rows| rows.iter().any(is)).await;
+        rows.into_iter().find(is).unwrap()
     }
 
     /// Moves the clock to this moment.

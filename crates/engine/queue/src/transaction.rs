@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use mailstead_names::{EhloName, ForwardPath, Host};
+use mailstead_names::{EhloName, Host};
 use mailstead_net::Target;
 use mailstead_runtime::Deadline;
 use mailstead_smtp::client::{self, Event, Recipient, Stage};
@@ -13,6 +13,7 @@ use mailstead_store::{MessageReader, QueueRow};
 
 use crate::connection::{Connection, NotConnected, request_failure, session_failure, unexpected};
 use crate::demand::Demand;
+use crate::notification;
 use crate::outcome::{Failure, Outcome, Permanence, Remote};
 use crate::policy::{HostPlan, Verdict};
 use crate::queue::Inner;
@@ -152,14 +153,10 @@ impl Transmission<'_> {
             size: Some(self.message.size()),
             body: first.eight_bit.then_some(Body::EightBitMime),
             smtputf8: first.smtputf8,
-            from: first.sender.clone(),
+            ..notification::mail(first)
         };
-        let paths = which
-            .iter()
-            .filter_map(|index| self.rows.get(*index))
-            .map(|row| ForwardPath::from(row.recipient.clone()))
-            .collect();
-        connection.session.transact(mail, paths).map_err(|error| request_failure(&error))?;
+        let recipients = which.iter().filter_map(|index| self.rows.get(*index)).map(notification::rcpt).collect();
+        connection.session.transact(mail, recipients).map_err(|error| request_failure(&error))?;
         match connection.event().await {
             Event::SendMessage => self.send_message(connection).await?,
             Event::Finished(result) => return Ok(result),

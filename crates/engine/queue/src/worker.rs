@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::Error;
 use crate::demand::{MessageClass, Terms};
 use crate::local::{LocalMessage, LocalRecipient};
-use crate::notice::Affected;
+use crate::notice::{Affected, Succeeded};
 use crate::outcome::{AttemptRecord, Failure, Outcome, Permanence, remember};
 use crate::queue::Inner;
 use crate::schedule::Schedule;
@@ -311,7 +311,11 @@ impl Inner {
     async fn conclude(&self, route: &'static str, groups: Vec<(Group, Vec<Outcome>)>) {
         let mut settlements = Vec::new();
         let mut affected = Vec::new();
+        let mut succeeded = Vec::new();
         for (group, outcomes) in groups {
+            let of_ours =
+                group.rows.iter().zip(&outcomes).filter_map(|(row, outcome)| Succeeded::locally(row, outcome));
+            succeeded.push((group.terms.class, of_ours.collect::<Vec<_>>()));
             let (mut delayed, mut failed) = (Vec::new(), Vec::new());
             for (row, outcome) in group.rows.into_iter().zip(outcomes) {
                 let (id, settlement, told) = self.settlement(route, row, outcome, group.terms.class);
@@ -325,9 +329,10 @@ impl Inner {
             affected.push((group.terms.class, delayed));
             affected.push((group.terms.class, failed));
         }
-        let has_notices = affected.iter().any(|(_, affected)| !affected.is_empty());
+        let has_notices = affected.iter().any(|(_, affected)| !affected.is_empty())
+            || succeeded.iter().any(|(_, succeeded)| !succeeded.is_empty());
         // Until it is recorded: a delivery that is not settled would be made again.
-        while let Err(error) = self.settle(settlements.clone(), &affected).await {
+        while let Err(error) = self.settle(settlements.clone(), &affected, &succeeded).await {
             tracing::error!(%error, "outcome of deliveries not recorded; trying again in a minute");
             self.sleep(STORE_PAUSE).await;
         }
@@ -340,10 +345,14 @@ impl Inner {
         &self,
         settlements: Vec<(QueueId, Settlement)>,
         affected: &[(MessageClass, Vec<Affected>)],
+        succeeded: &[(MessageClass, Vec<Succeeded>)],
     ) -> Result<(), Error> {
         let mut notices = Vec::new();
         for (class, affected) in affected {
             notices.extend(self.notice(affected, *class).await?);
+        }
+        for (class, succeeded) in succeeded {
+            notices.extend(self.success_notice(succeeded, *class).await?);
         }
         Ok(self.rows.settle(settlements, notices).await?)
     }

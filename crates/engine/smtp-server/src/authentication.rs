@@ -90,6 +90,13 @@ pub(crate) struct SpfCheck {
     pub(crate) verdict: spf::Verdict,
 }
 
+impl SpfCheck {
+    /// Whether the owner of the reverse-path lets the client use it, so that notices go to whoever sent the message.
+    pub(crate) fn authorizes_sender(&self) -> bool {
+        self.verdict.result == spf::SpfResult::Pass && self.verdict.identity == spf::Identity::MailFrom
+    }
+}
+
 /// What is known about who sent a message.
 #[derive(Debug)]
 pub(crate) struct Authentication {

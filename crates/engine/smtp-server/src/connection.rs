@@ -12,7 +12,7 @@ use mailstead_names::{Address, EhloName};
 use mailstead_net::{Admission, Connection as Accepted, ConnectionId};
 use mailstead_runtime::Deadline;
 use mailstead_smtp::server::{Event, Options, Role, Session, Transcript};
-use mailstead_smtp::{Extension, Extensions, Limits, Mail, Reply, Verb};
+use mailstead_smtp::{Extension, Extensions, Limits, Mail, Notify, Orcpt, Reply, Verb};
 
 use crate::authentication::SpfCheck;
 use crate::metrics::role_name;
@@ -43,13 +43,25 @@ pub(crate) struct Connection {
 /// A mail transaction, from MAIL on.
 pub(crate) struct Transaction {
     pub(crate) mail: Mail,
-    /// Where each recipient's mail goes; nothing for one that is not ours, and for one of ours that does not exist.
-    pub(crate) recipients: Vec<(Address, Option<Destination>)>,
+    /// The accepted recipients, each once.
+    pub(crate) recipients: Vec<Recipient>,
     pub(crate) reception: Option<Reception>,
     /// Why the message was given up before its end.
     pub(crate) refusal: Option<Refusal>,
     /// What SPF says about the sender, once somebody had to know.
     pub(crate) spf: Option<SpfCheck>,
+}
+
+/// A recipient that RCPT was accepted for.
+#[derive(Debug, Clone)]
+pub(crate) struct Recipient {
+    pub(crate) address: Address,
+    /// Where its mail goes; nothing for one that is not ours, and for one of ours that does not exist.
+    pub(crate) destination: Option<Destination>,
+    /// Of what the sender wants to be told.
+    pub(crate) notify: Option<Notify>,
+    /// The original recipient.
+    pub(crate) orcpt: Option<Orcpt>,
 }
 
 /// Why a connection ended early.
@@ -193,8 +205,8 @@ impl Connection {
                 }
                 self.answer(reply);
             }
-            Event::Recipient(to) => {
-                let reply = self.recipient(to).await;
+            Event::Recipient(rcpt) => {
+                let reply = self.recipient(rcpt).await;
                 self.answer(reply);
             }
             Event::Data => {
@@ -251,7 +263,12 @@ impl Connection {
             Extension::EightBitMime,
             Extension::Limits(limits),
             Extension::SmtpUtf8,
+            Extension::Dsn,
         ]);
+        // RFC 8689 §2: only where the session is under TLS itself.
+        if self.wire.stream.tls().is_some() {
+            extensions.push(Extension::RequireTls);
+        }
         extensions.into_iter().collect()
     }
 

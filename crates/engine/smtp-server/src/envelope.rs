@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use mailstead_config::Lookup;
-use mailstead_mailauth::spf::{Identity, SpfResult};
 use mailstead_message::structure::Structure;
 use mailstead_names::{EhloName, ForwardPath, Host, ReversePath};
 use mailstead_smtp::server::{Received, Role};
-use mailstead_smtp::{Body, Mail, Reply, Strictness, Verb};
+use mailstead_smtp::{Body, Mail, Rcpt, Reply, Strictness, Verb};
 
-use crate::authentication::check_spf;
-use crate::connection::{Connection, Transaction};
+use crate::authentication::{SpfCheck, check_spf};
+use crate::connection::{Connection, Recipient, Transaction};
 use crate::refusal::{Cause, Refusal};
 use crate::reply;
 use crate::sandbox::{Moment, Provocation, Sandbox};
@@ -68,7 +67,8 @@ impl Connection {
     }
 
     /// RCPT TO. An accepted recipient becomes part of the transaction.
-    pub(crate) async fn recipient(&mut self, to: ForwardPath) -> Reply {
+    pub(crate) async fn recipient(&mut self, rcpt: Rcpt) -> Reply {
+        let Rcpt { to, notify, orcpt } = rcpt;
         if let ForwardPath::Address(address) = &to
             && let Some(provocation) = self.server.settings.sandbox.provocation(&address.localpart)
             && provocation.moment == Moment::RcptTo
@@ -92,11 +92,11 @@ impl Connection {
         };
         // Said again, a recipient is still one recipient.
         let Some(transaction) = &mut self.transaction else { return reply::processing() };
-        let recipient = match to {
+        let address = match to {
             ForwardPath::Address(address) => address,
             ForwardPath::Postmaster => self.server.postmaster.clone(),
         };
-        if transaction.recipients.iter().any(|(known, _)| *known == recipient) {
+        if transaction.recipients.iter().any(|known| known.address == address) {
             return reply::recipient_ok();
         }
         // A notice concerns one message to one recipient; more of them are an abuse of the null reverse-path.
@@ -108,7 +108,7 @@ impl Connection {
             return reply::one_recipient_without_spf();
         }
         if let Some(transaction) = &mut self.transaction {
-            transaction.recipients.push((recipient, destination));
+            transaction.recipients.push(Recipient { address, destination, notify, orcpt });
         }
         reply::recipient_ok()
     }
@@ -125,8 +125,7 @@ impl Connection {
             let check = check_spf(&*services.resolver, hostname, remote, sender, &self.hello, services.clock.now());
             transaction.spf = Some(check.await);
         }
-        let spf = transaction.spf.as_ref().map(|spf| &spf.verdict);
-        spf.is_some_and(|verdict| verdict.result == SpfResult::Pass && verdict.identity == Identity::MailFrom)
+        transaction.spf.as_ref().is_some_and(SpfCheck::authorizes_sender)
     }
 
     /// What recipients' local parts provoke at the end of the message. For inbound mail that is part of each
@@ -136,7 +135,7 @@ impl Connection {
         let provocation = transaction
             .recipients
             .iter()
-            .filter_map(|(address, _)| sandbox.provocation(&address.localpart))
+            .filter_map(|recipient| sandbox.provocation(&recipient.address.localpart))
             .filter(|provocation| role == Role::Transfer || provocation.moment == Moment::EndOfData)
             .max_by_key(|provocation| provocation.silence);
         let Some(provocation) = provocation else { return Ok(()) };

@@ -5,18 +5,20 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mailstead_config::{AccountName, Destination};
+use mailstead_config::AccountName;
 use mailstead_mailauth::dmarc::Policy;
 use mailstead_mailauth::results::{self, Form};
 use mailstead_message::date::Date;
 use mailstead_message::trace::{Received, With};
 use mailstead_names::{Address, Domain, EhloName, ReversePath};
+use mailstead_queue::{Demand, Notification};
 use mailstead_smtp::Reply;
 use mailstead_smtp::server::Role;
 use mailstead_store::{DeliveryId, Facts, Refused, Staged};
 
 use crate::analysis::{self, Decision, Evaluation, Evidence, Reason, Verdict};
 use crate::authentication::{Hashing, Signed, SpfCheck, authenticate};
+use crate::connection::Recipient;
 use crate::delivery::{Copy, Target, envelope_fields};
 use crate::lines::LineMeter;
 use crate::reception::{Examine, Separator};
@@ -44,8 +46,12 @@ type Judged = (Address, Verdict);
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) sender: ReversePath,
-    /// With nothing for those of ours that do not exist.
-    pub(crate) recipients: Vec<(Address, Option<Destination>)>,
+    /// Those of ours that do not exist have no destination.
+    pub(crate) recipients: Vec<Recipient>,
+    /// What the sender asks to be told.
+    pub(crate) notification: Notification,
+    /// What the message demands of the transport, and any notice about it too.
+    pub(crate) demand: Demand,
     pub(crate) origin: Origin,
     pub(crate) staged: Staged,
     /// The header as it was received, and hashes of the body.
@@ -57,6 +63,11 @@ impl Arrival {
     /// The header as it was received.
     pub(crate) fn header(&self) -> &[u8] {
         self.signed.as_ref().map_or(&[], Signed::header)
+    }
+
+    /// The recipient of this address.
+    pub(crate) fn recipient(&self, address: &Address) -> Option<&Recipient> {
+        self.recipients.iter().find(|recipient| recipient.address == *address)
     }
 }
 
@@ -135,21 +146,22 @@ impl Server {
     /// Judges and delivers. The reply is positive once at least one copy is on the disk.
     pub(crate) async fn deliver_inbound(&self, mut arrival: Arrival) -> Reply {
         let evidence = self.evidence(&mut arrival).await;
-        if self.settings.sandbox == Sandbox::Off && arrival.recipients.iter().all(|(_, found)| found.is_none()) {
+        if self.settings.sandbox == Sandbox::Off && arrival.recipients.iter().all(|to| to.destination.is_none()) {
             // Whoever tries names one by one shall not be quick about it.
             self.services.shutdown.or_begun(tokio::time::sleep(UNKNOWN_USER_DELAY)).await;
         }
         let mut failures = Vec::new();
         let mut copies: BTreeMap<AccountName, Vec<(Judged, Copy)>> = BTreeMap::new();
         let only = match arrival.recipients.as_slice() {
-            [(recipient, _)] => Some(recipient),
+            [only] => Some(&only.address),
             _ => None,
         };
         let reverse_name = evidence.authentication().and_then(|authentication| authentication.iprev.name());
         let received = arrival.origin.received(&self.settings.hostname, reverse_name, only);
         let delivery = self.random_name();
         let directory = self.directory();
-        for (index, (recipient, destination)) in arrival.recipients.iter().enumerate() {
+        for (index, recipient) in arrival.recipients.iter().enumerate() {
+            let Recipient { address: recipient, destination, .. } = recipient;
             let account = destination.as_ref().and_then(|found| directory.account(found.account.as_str()));
             let subject = Subject {
                 sender: &arrival.sender,
@@ -185,17 +197,17 @@ impl Server {
             let copy = Copy { id, prefix: prefix.into_bytes(), mailbox, facts: vec![facts] };
             copies.entry(destination.account.clone()).or_default().push(((recipient.clone(), verdict), copy));
         }
-        let mut delivered = 0;
+        let mut delivered = Vec::new();
         for (account, copies) in copies {
             let (judged, copies): (Vec<Judged>, Vec<_>) = copies.into_iter().unzip();
             match self.delivery.store(&account, copies, &arrival.staged).await {
                 Ok(()) => {
-                    delivered += judged.len();
                     tracing::info!(from = %arrival.sender, %account, size = arrival.staged.size(), recipients = judged.len(), "delivered");
                     // Not before: what could not be stored comes again, and would be reported twice.
                     for (recipient, verdict) in &judged {
                         self.report(&arrival, recipient, &evidence, verdict);
                     }
+                    delivered.extend(judged);
                 }
                 Err(error) => {
                     let reply = reply::store_error(&error);
@@ -209,7 +221,7 @@ impl Server {
                 }
             }
         }
-        self.conclude(&arrival, delivered, &failures).await
+        self.conclude(&arrival, &evidence, &delivered, &failures).await
     }
 
     /// What can be known about the sender. In a sandbox nobody is asked.
@@ -271,26 +283,35 @@ impl Server {
     }
 
     /// One reply for all recipients. After some copies were delivered, the others' failures are told by a notice.
-    async fn conclude(&self, arrival: &Arrival, delivered: usize, failures: &[(Address, Reply)]) -> Reply {
+    async fn conclude(
+        &self,
+        arrival: &Arrival,
+        evidence: &Evidence,
+        delivered: &[Judged],
+        failures: &[(Address, Reply)],
+    ) -> Reply {
         for (recipient, reply) in failures {
             tracing::info!(from = %arrival.sender, %recipient, code = reply.code, reason = %reply, "not delivered");
             self.services.metrics.recipients(Role::Transfer, reply.code, 1);
         }
-        self.services.metrics.recipients(Role::Transfer, 250, delivered);
-        if delivered == 0 {
+        self.services.metrics.recipients(Role::Transfer, 250, delivered.len());
+        if delivered.is_empty() {
             return reply::all_failed(failures);
         }
-        if failures.is_empty() {
-            return reply::accepted();
+        if let Err(error) = self.notify_of_failure(arrival, failures).await {
+            // Told nobody, the failures would be lost: sent again, some recipients get the message twice.
+            tracing::error!(%error, "failure notice not queued");
+            return reply::queue_error(&error);
         }
-        match self.notify_sender(arrival, failures).await {
-            Ok(()) => reply::accepted(),
-            Err(error) => {
-                // Told nobody, the failures would be lost: sent again, some recipients get the message twice.
-                tracing::error!(%error, "failure notice not queued");
-                reply::queue_error(&error)
+        // What is suspected is not confirmed, and nothing goes to a sender who may have nothing to do with it.
+        let is_accepted = |verdict: &Verdict| matches!(verdict.decision, Decision::Accept(_));
+        if evidence.authentication().is_some_and(|authentication| authentication.spf.authorizes_sender()) {
+            let accepted = delivered.iter().filter(|(_, verdict)| is_accepted(verdict)).map(|(recipient, _)| recipient);
+            if let Err(error) = self.notify_of_success(arrival, accepted).await {
+                tracing::error!(%error, "notice of delivery not queued");
             }
         }
+        reply::accepted()
     }
 }
 

@@ -1,9 +1,11 @@
 //! DATA: a message comes in, and goes to accounts (`inbound.rs`) or into the queue (`submission.rs`).
 
+use mailstead_message::Fields;
 use mailstead_message::trace::With;
+use mailstead_queue::{Demand, Notification, Plaintext, TlsRequirement};
 use mailstead_runtime::Deadline;
 use mailstead_smtp::server::{self as session, Received, Role, reply as protocol};
-use mailstead_smtp::{Reply, Verb};
+use mailstead_smtp::{Mail, Reply, Verb};
 
 use crate::connection::{Connection, Transaction};
 use crate::inbound::{Arrival, InboundHeader, Origin};
@@ -73,10 +75,10 @@ impl Connection {
 
     /// What is known without the message.
     fn envelope(&self, transaction: &Transaction) -> Option<Envelope> {
-        let (recipient, _) = transaction.recipients.first()?;
+        let recipient = transaction.recipients.first()?;
         Some(Envelope {
             sender: transaction.mail.from.clone(),
-            recipient: recipient.clone(),
+            recipient: recipient.address.clone(),
             more: transaction.recipients.len() - 1,
             origin: self.origin(transaction, false),
         })
@@ -102,6 +104,8 @@ impl Connection {
         match self.endpoint.role {
             Role::Transfer => {
                 let arrival = Arrival {
+                    demand: demand(&transaction.mail, &header),
+                    notification: Notification { ret: transaction.mail.ret, envid: transaction.mail.envid },
                     sender: transaction.mail.from,
                     recipients: transaction.recipients,
                     origin,
@@ -119,7 +123,7 @@ impl Connection {
     fn origin(&self, transaction: &Transaction, header_needs_smtputf8: bool) -> Origin {
         let tls = self.wire.stream.tls();
         let envelope = transaction.mail.from.needs_smtputf8()
-            || transaction.recipients.iter().any(|(recipient, _)| recipient.needs_smtputf8());
+            || transaction.recipients.iter().any(|recipient| recipient.address.needs_smtputf8());
         Origin {
             hello: self.hello.clone(),
             remote: self.remote(),
@@ -133,5 +137,44 @@ impl Connection {
             mark: self.mark.clone(),
             at: self.server.services.clock.now(),
         }
+    }
+}
+
+/// What a message demands of every further transport (RFC 8689 §4.1). REQUIRETLS outweighs the header field, which asks
+/// to deliver even where TLS cannot be had, and which means nothing if it is there twice or says anything else (§3).
+pub(crate) fn demand(mail: &Mail, header: &[u8]) -> Demand {
+    if mail.require_tls {
+        return Demand { requirement: TlsRequirement::RequireTls, plaintext: Plaintext::Forbidden };
+    }
+    let mut fields = Fields::new(header).filter(|field| field.is("TLS-Required"));
+    match (fields.next(), fields.next()) {
+        (Some(field), None) if field.unfolded().trim().eq_ignore_ascii_case("no") => {
+            Demand { requirement: TlsRequirement::TlsRequiredNo, ..Demand::default() }
+        }
+        _ => Demand::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mailstead_names::ReversePath;
+
+    use super::*;
+
+    #[test]
+    fn only_one_no_means_no() {
+        let requirement = |header: &str| demand(&Mail::new(ReversePath::Null), header.as_bytes()).requirement;
+        assert_eq!(requirement("TLS-Required: No\r\n\r\n"), TlsRequirement::TlsRequiredNo);
+        assert_eq!(requirement("tls-required:\r\n no\r\n\r\n"), TlsRequirement::TlsRequiredNo);
+        for other in ["\r\n", "TLS-Required: yes\r\n\r\n", "TLS-Required: No\r\nTLS-Required: No\r\n\r\n"] {
+            assert_eq!(requirement(other), TlsRequirement::Opportunistic, "{other}");
+        }
+    }
+
+    #[test]
+    fn requiretls_outweighs_the_header() {
+        let mail = Mail { require_tls: true, ..Mail::new(ReversePath::Null) };
+        let require_tls = Demand { requirement: TlsRequirement::RequireTls, plaintext: Plaintext::Forbidden };
+        assert_eq!(demand(&mail, b"TLS-Required: No\r\n\r\n"), require_tls);
     }
 }

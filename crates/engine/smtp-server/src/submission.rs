@@ -12,16 +12,17 @@ use mailstead_message::header::{Fields, fold};
 use mailstead_message::trace::Received;
 use mailstead_message::{address, trace};
 use mailstead_names::{Address, Domain, EhloName, ReversePath};
-use mailstead_queue::{Demand, Envelope, MessageClass, TlsRequirement};
+use mailstead_queue::{Envelope, EnvelopeRecipient, MessageClass, Notification};
 use mailstead_runtime::Deadline;
 use mailstead_smtp::server::Role;
-use mailstead_smtp::{Reply, Strictness};
+use mailstead_smtp::{Mail, Reply, Strictness};
 use mailstead_store::{AccountId, Staged};
 
 use crate::authentication::{Hashing, Signed};
-use crate::connection::{Connection, Transaction};
+use crate::connection::{Connection, Recipient, Transaction};
 use crate::inbound::{Origin, RECEIVED_MAX, without_forged_results};
 use crate::lines::{self, LineMeter, LongLine};
+use crate::message::demand;
 use crate::reception::{Examine, Finished, Reception, Separator};
 use crate::reencode::{Source, reencode};
 use crate::refusal::{Cause, Refusal};
@@ -109,13 +110,6 @@ fn author(header: &[u8]) -> Option<Address> {
     Address::parse(&mailbox.addr_spec()).ok()
 }
 
-/// RFC 8689 §5: `TLS-Required: No` asks to deliver even where TLS cannot be had. Any other value means nothing.
-fn tls_requirement(header: &[u8]) -> TlsRequirement {
-    let mut values = Fields::new(header).filter(|field| field.is("TLS-Required")).peekable();
-    let all_no = values.peek().is_some() && values.all(|field| field.unfolded().trim().eq_ignore_ascii_case("no"));
-    if all_no { TlsRequirement::TlsRequiredNo } else { TlsRequirement::Opportunistic }
-}
-
 impl Connection {
     /// Puts a complete message into the queue, for all its recipients or none.
     pub(crate) async fn submit(
@@ -132,19 +126,23 @@ impl Connection {
         if server.settings.sandbox == Sandbox::Off && !server.allowance.take(user.account.id(), origin.at) {
             return Err(Refusal::new(Cause::Allowance, reply::submission_limit()));
         }
-        let sender = transaction.mail.from;
-        let recipients: Vec<Address> = transaction.recipients.into_iter().map(|(to, _)| to).collect();
+        let demand = demand(&transaction.mail, header);
+        let Mail { from: sender, ret, envid, .. } = transaction.mail;
+        let recipients = transaction.recipients;
         let mut prefix = submission_trace(&server.settings.hostname, &origin, &sender, &recipients);
         prefix.push_str(&signed.map(|signed| signatures(&signed, &origin)).unwrap_or_default());
         let (count, size) = (recipients.len(), staged.size());
         let envelope = Envelope {
             submitter: Some(user.account.id()),
             sender: sender.clone(),
-            recipients,
+            recipients: recipients
+                .into_iter()
+                .map(|Recipient { address, notify, orcpt, .. }| EnvelopeRecipient { address, notify, orcpt })
+                .collect(),
             eight_bit: staged.content().structure().has_8bit(),
             smtputf8: origin.with.smtputf8,
+            notification: Notification { ret, envid },
         };
-        let demand = Demand { requirement: tls_requirement(header), ..Demand::default() };
         let queue = &server.services.queue;
         match queue.enqueue(envelope, prefix.into_bytes(), staged, demand, MessageClass::Submission).await {
             Ok(_) => {
@@ -200,7 +198,7 @@ fn signatures(signed: &Signed, origin: &Origin) -> String {
 
 /// Authentication-Results and Received. Where the user was is nobody's business, so we are the origin (RFC 6409 §8
 /// leaves that to the server).
-fn submission_trace(hostname: &Domain, origin: &Origin, sender: &ReversePath, recipients: &[Address]) -> String {
+fn submission_trace(hostname: &Domain, origin: &Origin, sender: &ReversePath, recipients: &[Recipient]) -> String {
     let sender = sender.address().map(|address| format!(" smtp.mailfrom={address}")).unwrap_or_default();
     let results = fold("Authentication-Results", [format!("{hostname};").as_str(), &format!("auth=pass{sender}")]);
     let received = Received {
@@ -211,7 +209,7 @@ fn submission_trace(hostname: &Domain, origin: &Origin, sender: &ReversePath, re
         with: origin.with,
         tls: origin.tls.as_deref(),
         id: &origin.mark,
-        recipient: if let [only] = recipients { Some(only) } else { None },
+        recipient: if let [only] = recipients { Some(&only.address) } else { None },
         at: Date::utc(origin.at),
     };
     format!("{results}{received}")
@@ -262,15 +260,6 @@ mod tests {
             "From:\r\n\r\n",
         ] {
             assert_eq!(author(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn only_no_means_no() {
-        assert_eq!(tls_requirement(b"TLS-Required: No\r\n\r\n"), TlsRequirement::TlsRequiredNo);
-        assert_eq!(tls_requirement(b"TLS-Required: No\r\nTLS-Required: no\r\n\r\n"), TlsRequirement::TlsRequiredNo);
-        for other in ["\r\n", "TLS-Required: yes\r\n\r\n", "TLS-Required: No\r\nTLS-Required: maybe\r\n\r\n"] {
-            assert_eq!(tls_requirement(other.as_bytes()), TlsRequirement::Opportunistic, "{other}");
         }
     }
 

@@ -4,6 +4,7 @@
 mod authentication;
 mod connection;
 mod inbound;
+mod notification;
 mod sandbox;
 mod submission;
 

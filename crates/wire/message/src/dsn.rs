@@ -13,6 +13,10 @@ use crate::structure::{Part, Structure};
 
 /// Octets of the original header that are returned.
 const RETURNED_HEADER: usize = 64 * 1024;
+/// Octets of a message that is returned as a whole (RFC 3461 §6.2 leaves the limit to the server).
+pub const RETURNED_MESSAGE: usize = 256 * 1024;
+/// Longest line without its CRLF, RFC 5322 §2.1.1.
+const MAX_LINE: usize = 998;
 
 /// What became of a recipient, RFC 3464 §2.3.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,6 +52,8 @@ impl Action {
 /// Per-recipient fields, RFC 3464 §2.3.
 #[derive(Debug, Clone)]
 pub struct Recipient {
+    /// What the sender said the original address is, if anything (RFC 3461 §6.3).
+    pub original_recipient: Option<OriginalRecipient>,
     /// The address as the sender gave it.
     pub final_recipient: Address,
     /// What became of it.
@@ -62,6 +68,15 @@ pub struct Recipient {
     pub last_attempt: Option<Date>,
     /// For [`Action::Delayed`]: when it will be given up.
     pub will_retry_until: Option<Date>,
+}
+
+/// Original-Recipient, RFC 3464 §2.3.1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginalRecipient {
+    /// For example `rfc822`.
+    pub addr_type: String,
+    /// The address in its own syntax, without xtext or unitext.
+    pub address: String,
 }
 
 /// Remote-MTA, RFC 3464 §2.3.5, with the address as a comment.
@@ -90,37 +105,78 @@ pub struct Report<'a> {
     pub message_id: &'a str,
     /// Now.
     pub date: Date,
+    /// What the sender called the transaction, without xtext (RFC 3461 §6.3).
+    pub original_envelope_id: Option<&'a str>,
     /// When the original message was accepted.
     pub arrival: Option<Date>,
     /// The recipients reported on.
     pub recipients: &'a [Recipient],
-    /// Header of the original message.
-    pub original_header: &'a [u8],
+    /// What is returned of the original message.
+    pub original: Original<'a>,
     /// A boundary that occurs nowhere in the content.
     pub boundary: &'a str,
+}
+
+/// What is returned of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Original<'a> {
+    /// Its header, of which a long one is cut at a field. What follows the header is not looked at.
+    Header(&'a [u8]),
+    /// All of it.
+    Message(&'a [u8]),
+}
+
+impl<'a> Original<'a> {
+    /// All of a message, or its header where a report cannot hold the rest: it is longer than [`RETURNED_MESSAGE`],
+    /// its lines are too long for a message within a message, which no transfer encoding may help (RFC 2046 §5.2.1),
+    /// or its header is in no charset or empty.
+    #[must_use]
+    pub fn whole(message: &'a [u8]) -> Original<'a> {
+        let lines_fit = message
+            .split(|octet| *octet == b'\n')
+            .all(|line| line.strip_suffix(b"\r").unwrap_or(line).len() <= MAX_LINE && !line.contains(&0));
+        let header = Fields::new(message).last().and_then(|field| message.get(..field.range().end));
+        let header_reads = header.is_some_and(|header| std::str::from_utf8(header).is_ok());
+        if message.len() <= RETURNED_MESSAGE && lines_fit && header_reads {
+            Original::Message(message)
+        } else {
+            Original::Header(message)
+        }
+    }
+
+    /// Media type and octets. RFC 6533 §4: the global types where the content needs them.
+    fn returned(self) -> (&'static str, &'a [u8]) {
+        match self {
+            Original::Message(message) if Structure::scan(message).needs_smtputf8() => ("message/global", message),
+            Original::Message(message) => ("message/rfc822", message),
+            Original::Header(header) => {
+                let end =
+                    Fields::new(header).map(|field| field.range().end).take_while(|end| *end <= RETURNED_HEADER).last();
+                let header = header.get(..end.unwrap_or(0)).unwrap_or_default();
+                let media_type = match (header.is_ascii(), std::str::from_utf8(header)) {
+                    (true, _) => "text/rfc822-headers",
+                    (false, Ok(_)) => "message/global-headers",
+                    (false, Err(_)) => "application/octet-stream",
+                };
+                (media_type, header)
+            }
+        }
+    }
 }
 
 impl Report<'_> {
     /// The notification as a message.
     #[must_use]
     pub fn compose(&self) -> Vec<u8> {
-        let original = self.returned_header();
-        let status_utf8 = self.recipients.iter().any(|recipient| {
-            recipient.final_recipient.needs_smtputf8()
-                || recipient.diagnostic.as_deref().is_some_and(|text| !text.is_ascii())
-        });
+        let (original_type, original) = self.original.returned();
+        let status_utf8 = self.recipients.iter().any(Recipient::is_international);
         let charset = if status_utf8 || self.to.needs_smtputf8() { Charset::Utf8 } else { Charset::Ascii };
-        // RFC 6533 §3 and §4: the global types where the content needs them.
+        // RFC 6533 §4.1: the global type where the content needs it.
         let status_type = if status_utf8 { "message/global-delivery-status" } else { "message/delivery-status" };
-        let header_type = match (original.is_ascii(), std::str::from_utf8(original)) {
-            (true, _) => "text/rfc822-headers",
-            (false, Ok(_)) => "message/global-headers",
-            (false, Err(_)) => "application/octet-stream",
-        };
         let parts = vec![
             Entity::text(charset, self.text),
             Entity::octets(charset, status_type, self.delivery_status().into_bytes()),
-            Entity::octets(charset, header_type, original.to_vec()),
+            Entity::octets(charset, original_type, original.to_vec()),
         ];
         let to = Mailbox {
             localpart: self.to.localpart.as_str().to_owned(),
@@ -145,18 +201,11 @@ impl Report<'_> {
         entity.into_message()
     }
 
-    /// The original header, cut at a field if it is long.
-    fn returned_header(&self) -> &[u8] {
-        let end = Fields::new(self.original_header)
-            .map(|field| field.range().end)
-            .take_while(|end| *end <= RETURNED_HEADER)
-            .last();
-        self.original_header.get(..end.unwrap_or(0)).unwrap_or_default()
-    }
-
     /// RFC 3464 §2.1: per-message fields, then a group for each recipient, separated by empty lines.
     fn delivery_status(&self) -> String {
-        let mut out = fold_text("Reporting-MTA", &format!("dns; {}", self.reporting_mta));
+        // In one piece: the sender compares it.
+        let mut out = self.original_envelope_id.map(|envid| fold("Original-Envelope-Id", [envid])).unwrap_or_default();
+        out.push_str(&fold_text("Reporting-MTA", &format!("dns; {}", self.reporting_mta)));
         if let Some(arrival) = self.arrival {
             out.push_str(&fold_text("Arrival-Date", &arrival.to_string()));
         }
@@ -169,10 +218,23 @@ impl Report<'_> {
 }
 
 impl Recipient {
+    /// Whether its group needs message/global-delivery-status. An original address of type utf-8 does in any case: in
+    /// the other type it would have to be in ASCII form (RFC 6533 §3).
+    fn is_international(&self) -> bool {
+        let original = self.original_recipient.as_ref();
+        self.final_recipient.needs_smtputf8()
+            || self.diagnostic.as_deref().is_some_and(|text| !text.is_ascii())
+            || original.is_some_and(|original| original.addr_type.eq_ignore_ascii_case("utf-8"))
+    }
+
     fn fields(&self) -> String {
+        let mut out = String::new();
+        if let Some(OriginalRecipient { addr_type, address }) = &self.original_recipient {
+            out.push_str(&fold("Original-Recipient", [format!("{addr_type};").as_str(), address]));
+        }
         // RFC 6533 §3: address type utf-8 for what RFC 822 cannot say.
         let kind = if self.final_recipient.needs_smtputf8() { "utf-8" } else { "rfc822" };
-        let mut out = fold_text("Final-Recipient", &format!("{kind}; {}", self.final_recipient));
+        out.push_str(&fold_text("Final-Recipient", &format!("{kind}; {}", self.final_recipient)));
         out.push_str(&fold_text("Action", self.action.as_str()));
         out.push_str(&fold_text("Status", &self.status.to_string()));
         if let Some(remote) = &self.remote_mta {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::compose::{Charset, Entity};
 use crate::date::Date;
 use crate::downgrade::{self, Surrogate};
-use crate::dsn::{self, Action, Recipient, RemoteMta, Report};
+use crate::dsn::{self, Action, Original, OriginalRecipient, Recipient, RemoteMta, Report};
 use crate::header::Fields;
 use crate::trace::{self, Received, With};
 use crate::{Mailbox, Section, Structure};
@@ -95,7 +95,18 @@ proptest! {
 }
 
 fn report(recipient: &str, diagnostic: &str, header: &str) -> String {
+    report_of(None, recipient, diagnostic, Original::Header(header.as_bytes()))
+}
+
+fn report_of(
+    original_recipient: Option<OriginalRecipient>,
+    recipient: &str,
+    diagnostic: &str,
+    original: Original<'_>,
+) -> String {
+    let original_envelope_id = original_recipient.is_some().then_some("QQ  31+4");
     let recipient = Recipient {
+        original_recipient,
         final_recipient: address(recipient),
         action: Action::Delayed,
         status: EnhancedStatus::new(4, 4, 1),
@@ -122,7 +133,8 @@ fn report(recipient: &str, diagnostic: &str, header: &str) -> String {
         date: date(),
         arrival: Some(date()),
         recipients: &[recipient],
-        original_header: header.as_bytes(),
+        original_envelope_id,
+        original,
         boundary: "=_report",
     }
     .compose();
@@ -166,6 +178,58 @@ fn international_notifications_use_the_global_types() {
     assert_eq!(types, ["plain", "global-delivery-status", "global-headers"]);
     assert!(message.contains("Final-Recipient: utf-8; jörg@b.example\r\n"));
     assert!(dsn::status_part(&structure).is_some());
+}
+
+#[test]
+fn notifications_say_what_the_sender_called_things() {
+    let named = |addr_type: &str, address: &str| {
+        let original = OriginalRecipient { addr_type: addr_type.to_owned(), address: address.to_owned() };
+        let message = report_of(Some(original), "a@b.example", "451 no", Original::Header(b"Subject: x\r\n\r\n"));
+        let status = Structure::scan(message.as_bytes()).root.children[1].clone();
+        (status.content_type.subtype, message[status.body.start as usize..status.body.end as usize].to_owned())
+    };
+    let (subtype, status) = named("rfc822", "old+x@b.example");
+    assert_eq!(subtype, "delivery-status");
+    assert!(status.starts_with("Original-Envelope-Id: QQ  31+4\r\nReporting-MTA: dns; mx.example\r\n"), "{status}");
+    assert!(
+        status.contains(
+            "\r\n\r\nOriginal-Recipient: rfc822; old+x@b.example\r\nFinal-Recipient: rfc822; a@b.example\r\n"
+        ),
+        "{status}"
+    );
+    let (subtype, status) = named("utf-8", "jörg@b.example");
+    assert_eq!(subtype, "global-delivery-status");
+    assert!(status.contains("\r\nOriginal-Recipient: utf-8; jörg@b.example\r\n"), "{status}");
+}
+
+#[test]
+fn whole_messages_are_returned_where_a_report_can_hold_them() {
+    let returned = |message: &[u8]| match Original::whole(message) {
+        Original::Message(_) => {
+            let report = report_of(None, "a@b.example", "451 no", Original::whole(message));
+            let structure = Structure::scan(report.as_bytes());
+            let part = structure.section(&[3], Section::Body).unwrap();
+            assert_eq!(&report.as_bytes()[part.start as usize..part.end as usize], message);
+            let part = structure.part(&[3]).unwrap();
+            assert!(part.content_type.is_message() && part.children.len() == 1, "{report}");
+            let encoding = part.encoding.clone().unwrap_or_default();
+            format!("{}/{} {encoding}", part.content_type.kind, part.content_type.subtype)
+        }
+        Original::Header(_) => "header".to_owned(),
+    };
+    assert_eq!(returned(b"Subject: x\r\n\r\nbody\r\n"), "message/rfc822 ");
+    assert_eq!(returned("Subject: x\r\n\r\nbödy\r\n".as_bytes()), "message/rfc822 8bit");
+    assert_eq!(returned("Subject: ü\r\n\r\nbody\r\n".as_bytes()), "message/global 8bit");
+    assert_eq!(returned(b"Subject: \xfc\r\n\r\nbody\r\n"), "header");
+    assert_eq!(returned(b"Subject: x\r\n\r\n\0\r\n"), "header");
+    assert_eq!((returned(b""), returned(b"\r\nbody")), ("header".into(), "header".into()));
+    let line = |length: usize| format!("Subject: x\r\n\r\n{}\r\n", "y".repeat(length));
+    assert_eq!(
+        (returned(line(998).as_bytes()), returned(line(999).as_bytes())),
+        ("message/rfc822 ".into(), "header".into())
+    );
+    let long = format!("Subject: x\r\n\r\n{}", "0123456789\r\n".repeat(dsn::RETURNED_MESSAGE / 12));
+    assert_eq!(returned(long.as_bytes()), "header");
 }
 
 #[test]

@@ -8,15 +8,16 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use mailstead_names::{EhloName, ForwardPath, ReversePath};
-use mailstead_smtp::Mail;
 use mailstead_smtp::client::{Event, Session};
+use mailstead_smtp::{Mail, Rcpt};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(server), Some(sender)) = (arguments.next(), arguments.next()) else {
         return Err("usage: send host:port sender recipient...".into());
     };
-    let recipients = arguments.map(|to| ForwardPath::parse(&format!("<{to}>"))).collect::<Result<Vec<_>, _>>()?;
+    let recipients =
+        arguments.map(|to| ForwardPath::parse(&format!("<{to}>")).map(Rcpt::new)).collect::<Result<Vec<_>, _>>()?;
     let message = format!("From: {sender}\r\nSubject: hello\r\n\r\n.dots are stuffed\r\n");
 
     let mut stream = TcpStream::connect(server)?;

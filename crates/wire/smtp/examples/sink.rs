@@ -43,8 +43,8 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
                     println!("from {}", mail.from);
                     session.reply(Reply::new(250, EnhancedStatus::new(2, 1, 0), "sender ok"));
                 }
-                Event::Recipient(to) => {
-                    println!("to {to}");
+                Event::Recipient(rcpt) => {
+                    println!("to {}", rcpt.to);
                     session.reply(Reply::new(250, EnhancedStatus::new(2, 1, 5), "recipient ok"));
                 }
                 Event::Data => session.reply(reply::start_mail()),

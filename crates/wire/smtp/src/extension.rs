@@ -30,6 +30,8 @@ pub enum Extension {
     Limits(Limits),
     /// RFC 8689
     RequireTls,
+    /// RFC 3461
+    Dsn,
     /// Any other, as written.
     Other(String),
 }
@@ -65,6 +67,7 @@ impl Extension {
             "SMTPUTF8" => Extension::SmtpUtf8,
             "LIMITS" => Extension::Limits(Limits::parse(words)),
             "REQUIRETLS" => Extension::RequireTls,
+            "DSN" => Extension::Dsn,
             _ => Extension::Other(line.to_owned()),
         }
     }
@@ -107,6 +110,7 @@ impl fmt::Display for Extension {
                 named.iter().try_for_each(|(name, value)| value.map_or(Ok(()), |value| write!(f, " {name}={value}")))
             }
             Extension::RequireTls => f.write_str("REQUIRETLS"),
+            Extension::Dsn => f.write_str("DSN"),
             Extension::Other(line) => f.write_str(line),
         }
     }
@@ -179,6 +183,7 @@ mod tests {
             "LIMITS RCPTMAX=1000",
             "LIMITS MAILMAX=5 RCPTMAX=9 RCPTDOMAINMAX=1",
             "REQUIRETLS",
+            "DSN",
             "X-Thing a b",
         ] {
             assert_eq!(Extension::parse(line).to_string(), line);

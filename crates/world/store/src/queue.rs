@@ -49,6 +49,15 @@ pub(crate) fn tables(_: Dialect) -> String {
         .to_owned()
 }
 
+/// What the sender asked to be told about delivery, in the words of the envelope (RFC 3461 §4). New in version 3.
+pub(crate) fn notification_columns(_: Dialect) -> String {
+    "alter table queue_messages add column ret text;
+     alter table queue_messages add column envid text;
+     alter table queue_recipients add column notify text;
+     alter table queue_recipients add column orcpt text;"
+        .to_owned()
+}
+
 /// A row of the queue: one recipient of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueId(pub i64);
@@ -99,6 +108,10 @@ pub struct NewQueued {
     pub smtputf8: bool,
     /// What is demanded of its delivery.
     pub demand: Payload,
+    /// Value of RET (RFC 3461 §4.3), if it was given.
+    pub ret: Option<String>,
+    /// Value of ENVID (RFC 3461 §4.4), decoded.
+    pub envid: Option<String>,
 }
 
 /// A recipient of a message to be queued.
@@ -110,6 +123,10 @@ pub struct NewRecipient {
     pub destination: String,
     /// When to try first.
     pub next_attempt: Timestamp,
+    /// Value of NOTIFY (RFC 3461 §4.1), if it was given.
+    pub notify: Option<String>,
+    /// Value of ORCPT (RFC 3461 §4.2), as it was given.
+    pub orcpt: Option<String>,
 }
 
 /// A row of the queue with its message.
@@ -147,6 +164,14 @@ pub struct QueueRow {
     pub leased: bool,
     /// What the engine noted of attempts so far.
     pub result: Option<Payload>,
+    /// Value of RET, if it was given.
+    pub ret: Option<String>,
+    /// Value of ENVID, decoded.
+    pub envid: Option<String>,
+    /// Value of NOTIFY, if it was given.
+    pub notify: Option<String>,
+    /// Value of ORCPT, as it was given.
+    pub orcpt: Option<String>,
 }
 
 /// What to claim.
@@ -331,8 +356,8 @@ impl Write<'_> {
         let size = message.staged.size() + message.prefix.len() as u64;
         self.sql().execute(
             "insert into queue_messages (id, submitter, sender, blob_id, prefix, size, eight_bit, smtputf8,
-                    demand_version, demand, created_at)
-                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                    demand_version, demand, created_at, ret, envid)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             params![
                 base,
                 message.submitter,
@@ -345,20 +370,25 @@ impl Write<'_> {
                 message.demand.version,
                 &message.demand.octets,
                 self.now(),
+                message.ret.as_deref(),
+                message.envid.as_deref(),
             ],
         )?;
         let mut ids = Vec::with_capacity(message.recipients.len());
         for recipient in &message.recipients {
             let id = QueueId(self.next_id());
             self.sql().execute(
-                "insert into queue_recipients (id, message_id, recipient, destination, attempts, next_attempt_at, leased)
-                    values ($1, $2, $3, $4, 0, $5, 0)",
+                "insert into queue_recipients (id, message_id, recipient, destination, attempts, next_attempt_at, leased,
+                        notify, orcpt)
+                    values ($1, $2, $3, $4, 0, $5, 0, $6, $7)",
                 params![
                     id,
                     base,
                     &recipient.recipient.to_string(),
                     &recipient.destination,
                     recipient.next_attempt,
+                    recipient.notify.as_deref(),
+                    recipient.orcpt.as_deref(),
                 ],
             )?;
             ids.push(id);
@@ -427,7 +457,7 @@ impl Read<'_> {
         let sql = format!(
             "select r.id, m.id, m.submitter, m.sender, r.recipient, r.destination, m.size, m.eight_bit, m.smtputf8,
                     m.demand_version, m.demand, m.created_at, r.attempts, r.last_attempt_at, r.next_attempt_at, r.leased,
-                    r.result_version, r.result
+                    r.result_version, r.result, m.ret, m.envid, r.notify, r.orcpt
                 from queue_recipients r join queue_messages m on m.id = r.message_id {which}"
         );
         self.sql().rows(&sql, params, queue_row)
@@ -467,5 +497,9 @@ fn queue_row(row: &Row<'_>) -> Result<QueueRow> {
         next_attempt: row.get(14)?,
         leased: row.get(15)?,
         result,
+        ret: row.get(18)?,
+        envid: row.get(19)?,
+        notify: row.get(20)?,
+        orcpt: row.get(21)?,
     })
 }

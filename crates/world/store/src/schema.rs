@@ -36,6 +36,7 @@ pub(crate) struct Migration {
 pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { both: both_1, server: server_1, account: account_1 },
     Migration { both: |_| String::new(), server: refused::tables, account: account_2 },
+    Migration { both: |_| String::new(), server: queue::notification_columns, account: |_| String::new() },
 ];
 
 /// Counters of an account and its bodies. The server itself is account 0: it has queued bodies.

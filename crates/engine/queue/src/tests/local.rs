@@ -32,6 +32,7 @@ async fn a_message_without_recipients_is_refused() {
         recipients: Vec::new(),
         eight_bit: false,
         smtputf8: false,
+        notification: Notification::default(),
     };
     let staged = world.stage("A: b\r\n\r\n").await;
     let refused = world.queue.enqueue(envelope, Vec::new(), staged, Demand::default(), MessageClass::Submission).await;
@@ -193,6 +194,8 @@ async fn a_demand_of_a_newer_program_is_left_alone() {
         recipient: Address::parse("a@here.example").unwrap(),
         destination: "here.example".to_owned(),
         next_attempt: world.clock.now(),
+        notify: None,
+        orcpt: None,
     }];
     let message = mailstead_store::NewQueued {
         submitter: None,
@@ -203,6 +206,8 @@ async fn a_demand_of_a_newer_program_is_left_alone() {
         eight_bit: false,
         smtputf8: false,
         demand,
+        ret: None,
+        envid: None,
     };
     world.store.queue().enqueue(message).await.unwrap();
     world.run();
@@ -220,13 +225,4 @@ async fn a_shutdown_ends_the_worker() {
     assert_eq!(world.supervisor.drain(deadline).await, 0);
     world.submit(&["a@here.example"]).await;
     assert_eq!(world.rows().await.len(), 1);
-}
-
-impl World {
-    /// Waits until the row of this recipient has failed this attempt, whatever other rows there are.
-    async fn deferred_row(&self, recipient: &str, attempt: u32) -> QueueRow {
-        let is = |row: &QueueRow| row.recipient.to_string() == recipient && row.attempts == attempt && !row.leased;
-        let rows = self.until("deferred", |rows| rows.iter().any(is)).await;
-        rows.into_iter().find(is).unwrap()
-    }
 }

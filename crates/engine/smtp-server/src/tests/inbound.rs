@@ -17,7 +17,8 @@ async fn a_message_is_stored_with_its_trace() {
             "ENHANCEDSTATUSCODES",
             "8BITMIME",
             "LIMITS RCPTMAX=1000",
-            "SMTPUTF8"
+            "SMTPUTF8",
+            "DSN"
         ]
     );
     assert_eq!(client.send("a@client.example", &["Jane+x@example.org"], MESSAGE).await, "250 2.2.0 it is done");
@@ -443,7 +444,7 @@ async fn delivery_that_wants_tls() {
     let mut client = scene.connect(endpoint).await;
     let transaction = "C: EHLO client.example
         S: 250-mx.example.org\nS: 250-PIPELINING\nS: 250-SIZE 104857600\nS: 250-STARTTLS\nS: 250-ENHANCEDSTATUSCODES
-        S: 250-8BITMIME\nS: 250-LIMITS RCPTMAX=1000\nS: 250 SMTPUTF8
+        S: 250-8BITMIME\nS: 250-LIMITS RCPTMAX=1000\nS: 250-SMTPUTF8\nS: 250 DSN
         C: MAIL FROM:<a@client.example>
         S: 250 2.1.0 sender ok
         C: RCPT TO:<jane@example.org>

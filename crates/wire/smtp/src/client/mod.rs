@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use mailstead_names::{EhloName, ForwardPath, Secret};
+use mailstead_names::{EhloName, Secret};
 
 use crate::data::{BareLineEnding, Encoder};
-use crate::{Extension, Extensions, Mail, Reply, ReplyError, ReplyParser, Severity};
+use crate::{Extension, Extensions, Mail, Orcpt, Rcpt, Reply, ReplyError, ReplyParser, Severity};
 use transaction::{Step, Transaction};
 
 pub use transaction::{Outcome, Recipient, Stage};
@@ -209,31 +209,48 @@ impl Session {
         self.send("*");
     }
 
-    /// Begins a transaction. `mail` says what the message needs; a parameter the server does not know is left out,
-    /// except SMTPUTF8, which is required where a path or `mail` needs it. Recipients beyond the server's limit
-    /// (RFC 9422) are reported as [`Recipient::NotSent`] and can follow in another transaction.
-    pub fn transact(&mut self, mail: Mail, recipients: Vec<ForwardPath>) -> Result<(), RequestError> {
+    /// Begins a transaction. `mail` and `recipients` say what the message needs; a parameter the server does not know is
+    /// left out, except SMTPUTF8, which is required where a path or `mail` needs it, and REQUIRETLS. Recipients beyond
+    /// the server's limit (RFC 9422) are reported as [`Recipient::NotSent`] and can follow in another transaction.
+    ///
+    /// Where the server does not offer DSN, what RFC 3461 §5.2.2 asks of the last server that does is the caller's.
+    pub fn transact(&mut self, mail: Mail, mut recipients: Vec<Rcpt>) -> Result<(), RequestError> {
         self.idle()?;
         if recipients.is_empty() {
             return Err(RequestError::NoRecipients);
         }
         let offers = |extension| self.extensions.contains(&extension);
-        let needs_utf8 =
-            mail.smtputf8 || mail.from.needs_smtputf8() || recipients.iter().any(ForwardPath::needs_smtputf8);
+        let needs_utf8 = mail.smtputf8
+            || mail.from.needs_smtputf8()
+            || recipients.iter().any(|recipient| recipient.to.needs_smtputf8());
         if needs_utf8 && !offers(Extension::SmtpUtf8) {
             return Err(RequestError::NotOffered("SMTPUTF8"));
+        }
+        if mail.require_tls && !offers(Extension::RequireTls) {
+            return Err(RequestError::NotOffered("REQUIRETLS"));
         }
         if let (Some(size), Some(maximum)) = (mail.size, self.extensions.size())
             && size > maximum
         {
             return Err(RequestError::TooLarge { maximum });
         }
+        let dsn = offers(Extension::Dsn);
         let mail = Mail {
             size: mail.size.filter(|_| self.extensions.offers_size()),
             body: mail.body.filter(|_| offers(Extension::EightBitMime)),
             smtputf8: needs_utf8,
-            from: mail.from,
+            ret: mail.ret.filter(|_| dsn),
+            envid: mail.envid.filter(|_| dsn),
+            ..mail
         };
+        for recipient in &mut recipients {
+            recipient.notify = recipient.notify.filter(|_| dsn);
+            recipient.orcpt = recipient.orcpt.take().filter(|_| dsn);
+            // RFC 6533 §3: in ASCII where the transaction is not declared to hold anything else.
+            if !needs_utf8 && recipient.orcpt.as_ref().is_some_and(Orcpt::needs_smtputf8) {
+                recipient.orcpt = recipient.orcpt.as_ref().and_then(Orcpt::to_ascii);
+            }
+        }
         let limit = self.extensions.limits().rcpt_max.and_then(|max| usize::try_from(max).ok()).unwrap_or(usize::MAX);
         let pipelining = offers(Extension::Pipelining);
         let mut transaction = Transaction::new(mail, recipients, limit, pipelining, std::mem::take(&mut self.open));

@@ -1,5 +1,5 @@
 use super::*;
-use mailstead_names::ReversePath;
+use mailstead_names::{ForwardPath, ReversePath};
 use proptest::prelude::*;
 
 /// Plays a transcript: `S:` lines are received in two pieces split at `split`, `C:` lines must be written. Requests are
@@ -62,6 +62,10 @@ fn path(text: &str) -> ForwardPath {
     ForwardPath::parse(&format!("<{text}>")).unwrap()
 }
 
+fn rcpt(text: &str) -> Rcpt {
+    Rcpt::new(path(text))
+}
+
 fn mail() -> Mail {
     Mail { size: Some(9), ..Mail::new(ReversePath::parse("<a@client.example>").unwrap()) }
 }
@@ -70,7 +74,7 @@ fn mail() -> Mail {
 fn deliver(transcript: &str, recipients: &[&str]) -> Vec<String> {
     let run = |split| {
         play(transcript, split, &mut |session, event| match event {
-            Event::Ready => session.transact(mail(), recipients.iter().map(|to| path(to)).collect()).unwrap(),
+            Event::Ready => session.transact(mail(), recipients.iter().map(|to| rcpt(to)).collect()).unwrap(),
             Event::SendMessage => {
                 session.message(b".hi\r\n").unwrap();
                 session.end_of_message().unwrap();
@@ -270,7 +274,7 @@ fn an_open_transaction_is_reset_before_the_next() {
     play(&transcript, 0, &mut |session, event| {
         if matches!(event, Event::Ready | Event::Finished(_)) && count < 2 {
             count += 1;
-            session.transact(mail(), vec![path("b@mx.example")]).unwrap();
+            session.transact(mail(), vec![rcpt("b@mx.example")]).unwrap();
         }
     });
 }
@@ -325,13 +329,56 @@ fn requests_that_cannot_be_met_are_not_sent() {
     session.receive(b"220 mx\r\n250-mx\r\n250 SIZE 8\r\n");
     while session.next_event().is_some() {}
     session.take_output();
-    let to = vec![path("b@mx.example")];
+    let to = vec![rcpt("b@mx.example")];
     assert_eq!(session.transact(mail(), to.clone()), Err(RequestError::TooLarge { maximum: 8 }));
     assert_eq!(session.transact(mail(), Vec::new()), Err(RequestError::NoRecipients));
-    assert_eq!(session.transact(mail(), vec![path("\u{e9}@mx.example")]), Err(RequestError::NotOffered("SMTPUTF8")));
+    assert_eq!(session.transact(mail(), vec![rcpt("\u{e9}@mx.example")]), Err(RequestError::NotOffered("SMTPUTF8")));
     assert_eq!(session.authenticate("PLAIN", None), Err(RequestError::NotOffered("the mechanism")));
     assert_eq!(session.start_tls(), Err(RequestError::NotOffered("STARTTLS")));
     assert!(session.take_output().is_empty());
+}
+
+/// A session that is ready, with a server that offers these.
+fn ready(extensions: &str) -> Session {
+    let mut session = Session::new(EhloName::parse("client.example"));
+    session.receive(format!("220 mx\r\n250-mx\r\n{extensions}250 PIPELINING\r\n").as_bytes());
+    while session.next_event().is_some() {}
+    session.take_output();
+    session
+}
+
+fn envelope(session: &mut Session, mail: &Mail, recipient: &Rcpt) -> Result<String, RequestError> {
+    session.transact(mail.clone(), vec![recipient.clone()])?;
+    Ok(String::from_utf8(session.take_output()).unwrap().replace("\r\n", "\n"))
+}
+
+#[test]
+fn notification_parameters_are_for_servers_that_offer_dsn() {
+    let from = ReversePath::parse("<a@client.example>").unwrap();
+    let mail = Mail { ret: Some(crate::Ret::Full), envid: Some("1 2".into()), ..Mail::new(from) };
+    let orcpt = Orcpt::parse("utf-8;\u{e9}@mx.example");
+    let recipient = Rcpt { notify: Some(crate::Notify::NEVER), orcpt, ..rcpt("b@mx.example") };
+    assert_eq!(
+        envelope(&mut ready("250-DSN\r\n"), &mail, &recipient).unwrap(),
+        "MAIL FROM:<a@client.example> RET=FULL ENVID=1+202\nRCPT TO:<b@mx.example> NOTIFY=NEVER ORCPT=utf-8;\\x{E9}@mx.example\nDATA\n"
+    );
+    assert_eq!(
+        envelope(&mut ready(""), &mail, &recipient).unwrap(),
+        "MAIL FROM:<a@client.example>\nRCPT TO:<b@mx.example>\nDATA\n"
+    );
+    let internationalised = Mail { smtputf8: true, ..mail };
+    let written = envelope(&mut ready("250-DSN\r\n250-SMTPUTF8\r\n"), &internationalised, &recipient).unwrap();
+    assert!(written.contains("ORCPT=utf-8;\u{e9}@mx.example\n"), "{written}");
+}
+
+#[test]
+fn requiretls_is_demanded_or_nothing_is_sent() {
+    let demanding = Mail { size: None, require_tls: true, ..mail() };
+    let mut session = ready("");
+    assert_eq!(envelope(&mut session, &demanding, &rcpt("b@mx.example")), Err(RequestError::NotOffered("REQUIRETLS")));
+    assert!(session.take_output().is_empty());
+    let written = envelope(&mut ready("250-REQUIRETLS\r\n"), &demanding, &rcpt("b@mx.example")).unwrap();
+    assert!(written.starts_with("MAIL FROM:<a@client.example> REQUIRETLS\n"), "{written}");
 }
 
 #[test]
@@ -340,7 +387,7 @@ fn the_pipelined_window_is_bounded() {
     session.receive(b"220 mx\r\n250-mx\r\n250 PIPELINING\r\n");
     while session.next_event().is_some() {}
     session.take_output();
-    let recipients = (0..500).map(|n| path(&format!("r{n}@mx.example"))).collect();
+    let recipients = (0..500).map(|n| rcpt(&format!("r{n}@mx.example"))).collect();
     session.transact(mail(), recipients).unwrap();
     let mut commands = 0;
     loop {
@@ -386,7 +433,7 @@ proptest! {
                 while let Some(event) = session.next_event() {
                     events.push(describe(&event));
                     match event {
-                        Event::Ready => session.transact(mail(), vec![path("b@mx.example"), path("c@mx.example")]).unwrap_or(()),
+                        Event::Ready => session.transact(mail(), vec![rcpt("b@mx.example"), rcpt("c@mx.example")]).unwrap_or(()),
                         Event::SendMessage => {
                             session.message(b"hi\r\n").unwrap();
                             session.end_of_message().unwrap();

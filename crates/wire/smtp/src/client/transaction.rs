@@ -6,7 +6,7 @@
 use mailstead_names::ForwardPath;
 
 use super::Error;
-use crate::{Mail, Reply};
+use crate::{Mail, Rcpt, Reply};
 
 /// Most commands sent and not answered.
 const WINDOW: usize = 100;
@@ -81,7 +81,7 @@ enum Sent {
 #[derive(Debug)]
 pub(super) struct Transaction {
     mail: Mail,
-    recipients: Vec<ForwardPath>,
+    recipients: Vec<Rcpt>,
     /// Recipients that are sent at all.
     attempted: usize,
     window: usize,
@@ -96,13 +96,7 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    pub(super) fn new(
-        mail: Mail,
-        recipients: Vec<ForwardPath>,
-        limit: usize,
-        pipelining: bool,
-        reset: bool,
-    ) -> Transaction {
+    pub(super) fn new(mail: Mail, recipients: Vec<Rcpt>, limit: usize, pipelining: bool, reset: bool) -> Transaction {
         Transaction {
             mail,
             attempted: recipients.len().min(limit),
@@ -161,15 +155,17 @@ impl Transaction {
         while self.sent - self.answered < self.window
             && let Some(command) = self.upcoming()
         {
-            let mut line = match command {
-                Sent::Reset => "RSET".to_owned(),
-                Sent::Mail => format!("MAIL FROM:{}", self.mail.from),
-                Sent::Rcpt(index) => self.recipients.get(index).map(|to| format!("RCPT TO:{to}")).unwrap_or_default(),
-                Sent::Data => "DATA".to_owned(),
+            let (mut line, parameters) = match command {
+                Sent::Reset => ("RSET".to_owned(), Vec::new()),
+                Sent::Mail => (format!("MAIL FROM:{}", self.mail.from), self.mail.parameters()),
+                Sent::Rcpt(index) => self
+                    .recipients
+                    .get(index)
+                    .map(|recipient| (format!("RCPT TO:{}", recipient.to), recipient.parameters()))
+                    .unwrap_or_default(),
+                Sent::Data => ("DATA".to_owned(), Vec::new()),
             };
-            if command == Sent::Mail {
-                self.mail.parameters().iter().for_each(|parameter| line.push_str(&format!(" {parameter}")));
-            }
+            parameters.iter().for_each(|parameter| line.push_str(&format!(" {parameter}")));
             output.extend_from_slice(line.as_bytes());
             output.extend_from_slice(b"\r\n");
             self.sent += 1;
@@ -247,7 +243,7 @@ impl Transaction {
         Outcome {
             open: self.mail_refusal.is_none() && !self.data_accepted,
             closing: self.closing,
-            recipients: self.recipients.into_iter().zip(results).collect(),
+            recipients: self.recipients.into_iter().map(|recipient| recipient.to).zip(results).collect(),
         }
     }
 }

@@ -26,7 +26,7 @@ use mailstead_names::{EhloName, ForwardPath, Secret};
 use crate::command::{Command, CommandError, InitialResponse, Strictness, Verb};
 use crate::data::{Decoder, Smuggling};
 use crate::line::{Ending, Input, Line};
-use crate::parameter::{Mail, Parameter};
+use crate::parameter::{Mail, Parameter, Rcpt};
 use crate::{Extension, Extensions, Reply};
 
 /// Longest command line with its CRLF. RFC 5321 §4.5.3.1.4 asks for 512 and the extensions add to it.
@@ -96,7 +96,7 @@ pub enum Event {
     /// MAIL FROM: a transaction begins if the reply is positive.
     Mail(Mail),
     /// RCPT TO
-    Recipient(ForwardPath),
+    Recipient(Rcpt),
     /// DATA. Reply 354 or an error.
     Data,
     /// A piece of the message, CRLF line endings, dots unstuffed. Not to be answered; to refuse the rest without
@@ -567,10 +567,10 @@ impl Session {
         if transaction.accepted >= self.options.recipients_max {
             return self.answer(reply::too_many_recipients());
         }
-        if let Some(parameter) = parameters.first() {
-            return self.answer(reply::unsupported_parameter(&parameter.keyword));
+        match Rcpt::interpret(to, parameters, &self.options.extensions) {
+            Ok(rcpt) => Step::Decide(Decision::Recipient, Event::Recipient(rcpt)),
+            Err(error) => self.answer(reply::parameter_error(&error)),
         }
-        Step::Decide(Decision::Recipient, Event::Recipient(to))
     }
 
     fn data(&mut self) -> Step {

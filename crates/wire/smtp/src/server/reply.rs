@@ -113,7 +113,7 @@ pub fn unsupported_parameter(keyword: &str) -> Reply {
     Reply::new(555, status(5, 3, 3), format!("parameter {keyword} not supported"))
 }
 
-/// What is wrong with the parameters of MAIL.
+/// What is wrong with the parameters of MAIL or RCPT.
 pub fn parameter_error(error: &ParameterError) -> Reply {
     match error {
         ParameterError::Unsupported(keyword) => unsupported_parameter(keyword),

@@ -45,10 +45,15 @@ impl Caller {
                 self.log.push(format!("{mail:?}"));
                 session.reply(ok());
             }
-            Event::Recipient(to) if to.address().is_some_and(|to| to.localpart.as_str() == "no") => {
+            Event::Recipient(rcpt) if rcpt.to.address().is_some_and(|to| to.localpart.as_str() == "no") => {
                 session.reply(Reply::new(550, EnhancedStatus::new(5, 1, 1), "no such user"));
             }
-            Event::Recipient(_) => session.reply(ok()),
+            Event::Recipient(rcpt) => {
+                if !rcpt.parameters().is_empty() {
+                    self.log.push(format!("{rcpt:?}"));
+                }
+                session.reply(ok());
+            }
             Event::Data => session.reply(reply::start_mail()),
             Event::Message(piece) => self.current.extend(piece),
             Event::EndOfMessage(received) => {
@@ -289,7 +294,7 @@ fn parameters_of_mail() {
 }
 
 #[test]
-fn recipients_are_limited_and_have_no_parameters() {
+fn recipients_are_limited_and_parameters_need_their_extension() {
     let transcript = format!(
         "{HELLO}
         C: MAIL FROM:<>
@@ -304,6 +309,32 @@ fn recipients_are_limited_and_have_no_parameters() {
         S: 452 4.5.3 too many recipients"
     );
     every_split(Role::Transfer, &transcript);
+}
+
+#[test]
+fn parameters_of_dsn_and_requiretls() {
+    let extensions = [Extension::Dsn, Extension::RequireTls, Extension::SmtpUtf8].into_iter().collect();
+    let options = Options { extensions, ..options(Role::Transfer) };
+    let transcript = format!(
+        "{HELLO}
+        C: MAIL FROM:<> RET=SOME
+        C: MAIL FROM:<> ENVID=a ENVID=a
+        C: MAIL FROM:<> REQUIRETLS=1
+        C: MAIL FROM:<> RET=hdrs ENVID=a+2Bb REQUIRETLS
+        C: RCPT TO:<b@mx.example> NOTIFY=NEVER,FAILURE
+        C: RCPT TO:<b@mx.example> ORCPT=b@mx.example
+        C: RCPT TO:<b@mx.example> NOTIFY=delay ORCPT=rfc822;c@d.example
+        S: 501 5.5.4 malformed parameter RET
+        S: 501 5.5.4 duplicate parameter ENVID
+        S: 501 5.5.4 malformed parameter REQUIRETLS
+        S: 250 2.1.0 ok
+        S: 501 5.5.4 malformed parameter NOTIFY
+        S: 501 5.5.4 malformed parameter ORCPT
+        S: 250 2.1.0 ok"
+    );
+    let caller = run(options, &transcript, 0);
+    assert!(caller.log[0].contains("require_tls: true, ret: Some(Headers), envid: Some(\"a+b\")"), "{:?}", caller.log);
+    assert!(caller.log[1].contains("delay: true") && caller.log[1].contains("rfc822;c@d.example"), "{:?}", caller.log);
 }
 
 #[test]

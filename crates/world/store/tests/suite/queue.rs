@@ -17,7 +17,7 @@ async fn message(store: &Store, recipients: &[&str], next_attempt: Timestamp) ->
     let recipients = recipients.iter().map(|text| {
         let recipient = Address::parse(text).expect("an address");
         let destination = recipient.domain().expect("a domain").as_ascii().to_owned();
-        NewRecipient { recipient, destination, next_attempt }
+        NewRecipient { recipient, destination, next_attempt, notify: None, orcpt: None }
     });
     NewQueued {
         submitter: None,
@@ -28,6 +28,8 @@ async fn message(store: &Store, recipients: &[&str], next_attempt: Timestamp) ->
         eight_bit: false,
         smtputf8: true,
         demand: payload("demand"),
+        ret: None,
+        envid: None,
     }
 }
 
@@ -60,6 +62,23 @@ on_both! {
         assert_eq!(rows[0].size, octets.len() as u64);
         assert_eq!(queue.row(queued[1]).await.expect("read").as_ref(), rows.get(1));
         assert_eq!(ids(&queue.list(Some(queued[0]), 10).await.expect("listed")), queued[1..]);
+        place.check_and_close(store).await;
+    }
+
+    async fn what_the_sender_wants_to_be_told_is_kept(place: &Place) {
+        let store = place.open().await;
+        let (queue, now) = (store.queue(), place.clock.now());
+        let mut asking = message(&store, &["a@one.example", "b@two.example"], now).await;
+        (asking.ret, asking.envid) = (Some("HDRS".to_owned()), Some("QQ 3+1".to_owned()));
+        asking.recipients[0].notify = Some("SUCCESS,DELAY".to_owned());
+        asking.recipients[1].orcpt = Some("utf-8;ü@two.example".to_owned());
+        queue.enqueue(asking).await.expect("queued");
+        let rows = queue.claim(everything(now)).await.expect("claimed");
+        for row in &rows {
+            assert_eq!((row.ret.as_deref(), row.envid.as_deref()), (Some("HDRS"), Some("QQ 3+1")));
+        }
+        assert_eq!((rows[0].notify.as_deref(), rows[0].orcpt.as_deref()), (Some("SUCCESS,DELAY"), None));
+        assert_eq!((rows[1].notify.as_deref(), rows[1].orcpt.as_deref()), (None, Some("utf-8;ü@two.example")));
         place.check_and_close(store).await;
     }
 

@@ -11,9 +11,16 @@ use crate::support::{Engine, Place, on_both};
 const ACCOUNT: AccountId = AccountId(7);
 const MESSAGE: MessageId = MessageId(3);
 
-/// Makes a store of version 1 with an account and a message.
+/// A message in the queue, in the words of version 1.
+const QUEUED: &str = "
+    insert into queue_messages (id, submitter, sender, blob_id, prefix, size, eight_bit, smtputf8, demand_version, demand,
+        created_at) values (50, null, '<a@b.example>', 2, x'', 14, 0, 0, 1, x'7b7d', 0);
+    insert into queue_recipients (id, message_id, recipient, destination, attempts, last_attempt_at, next_attempt_at, leased,
+        result_version, result) values (51, 50, 'c@d.example', 'd.example', 0, null, 0, 0, null, null);";
+
+/// Makes a store of version 1 with an account, a message and another in the queue.
 async fn version_1(place: &Place) {
-    let rows = include_str!("../../testdata/schema/1.rows.sql");
+    let rows = format!("{}{QUEUED}", include_str!("../../testdata/schema/1.rows.sql"));
     match place.engine {
         Engine::Sqlite => {
             let schema = include_str!("../../testdata/schema/1.sqlite.sql");
@@ -34,7 +41,7 @@ async fn version_1(place: &Place) {
 }
 
 on_both! {
-    async fn version_1_gets_references_and_refused_messages(place: &Place) {
+    async fn version_1_gets_what_came_later(place: &Place) {
         version_1(place).await;
         let store = place.open().await;
         let account = store.account("alice").await.expect("looked up").expect("there");
@@ -51,6 +58,10 @@ on_both! {
             Refused { reference: "m2".to_owned(), at: place.clock.now(), version: 1, payload: b"{}".to_vec() };
         store.refused().put(refused.clone()).await.expect("kept");
         assert_eq!(store.refused().find("m2", 10).await.expect("read"), [refused]);
+
+        let queued = store.queue().list(None, 10).await.expect("listed").remove(0);
+        assert_eq!(queued.recipient.to_string(), "c@d.example");
+        assert_eq!((queued.ret, queued.envid, queued.notify, queued.orcpt), (None, None, None, None));
         store.close().await;
 
         match place.engine {
