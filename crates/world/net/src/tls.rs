@@ -126,6 +126,18 @@ impl ClientTls {
         Ok(ClientTls { config: Arc::new(config) })
     }
 
+    /// A configuration that leaves the judgement of certificates to this verifier. Sessions are never resumed, so that it
+    /// is asked for every connection.
+    pub fn with_verifier(verifier: Arc<dyn ServerCertVerifier>) -> Result<Self, Error> {
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(rustls::DEFAULT_VERSIONS)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        config.resumption = rustls::client::Resumption::disabled();
+        Ok(ClientTls { config: Arc::new(config) })
+    }
+
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.config)
     }
@@ -209,7 +221,9 @@ impl TlsFacts {
 /// RFC 9266 §2.
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
-fn provider() -> Arc<CryptoProvider> {
+/// The cryptography of all TLS here, for those who verify certificates by themselves.
+#[must_use]
+pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
