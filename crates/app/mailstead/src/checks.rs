@@ -1,5 +1,5 @@
 //! `mailstead spf`, `dkim`, `dmarc`, `arc`, `iprev` and `dnsbl`: the checks of the server, for those who want to know
-//! why mail is trusted or is not.
+//! why mail is trusted or is not; `mtasts`, for those who want to know how securely mail travels.
 //!
 //! Every module turns results into a [`Finding`], with all that was asked of the DNS for them. Commands end with success
 //! when a check could be made, whatever its result: a message without a valid signature is no failure of the program.
@@ -9,6 +9,7 @@ mod client;
 mod dkim;
 mod dmarc;
 mod message;
+mod mtasts;
 pub(crate) mod options;
 mod spf;
 
@@ -30,6 +31,7 @@ pub(crate) use arc::run as arc;
 pub(crate) use client::{dnsbl, iprev};
 pub(crate) use dkim::run as dkim;
 pub(crate) use dmarc::run as dmarc;
+pub(crate) use mtasts::run as mtasts;
 pub(crate) use spf::run as spf;
 
 /// What a command found out: text for people, an object for programs.

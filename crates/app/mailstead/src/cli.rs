@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mailstead_config::{DnsMode, LogLevel};
 use mailstead_names::Address;
 
+use crate::checks::options::transport::MtastsCommand;
 use crate::checks::options::{
     ArcCommand, DkimCommand, DmarcCommand, DnsblCommand, EXIT_HELP, IprevOptions, SpfCommand,
 };
@@ -60,6 +61,9 @@ pub(crate) enum Command {
     /// Ask DNS lists for addresses, and whether the lists are alive.
     #[command(subcommand)]
     Dnsbl(DnsblCommand),
+    /// Look up MTA-STS policies: which hosts of a domain may be sent mail, and that only over verified TLS.
+    #[command(subcommand)]
+    Mtasts(MtastsCommand),
     /// Print the version.
     Version,
 }
