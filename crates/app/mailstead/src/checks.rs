@@ -1,5 +1,5 @@
 //! `mailstead spf`, `dkim`, `dmarc`, `arc`, `iprev` and `dnsbl`: the checks of the server, for those who want to know
-//! why mail is trusted or is not; `mtasts`, for those who want to know how securely mail travels.
+//! why mail is trusted or is not; `mtasts` and `tlsrpt`, for those who want to know how securely mail travels.
 //!
 //! Every module turns results into a [`Finding`], with all that was asked of the DNS for them. Commands end with success
 //! when a check could be made, whatever its result: a message without a valid signature is no failure of the program.
@@ -12,6 +12,7 @@ mod message;
 mod mtasts;
 pub(crate) mod options;
 mod spf;
+mod tlsrpt;
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -33,6 +34,7 @@ pub(crate) use dkim::run as dkim;
 pub(crate) use dmarc::run as dmarc;
 pub(crate) use mtasts::run as mtasts;
 pub(crate) use spf::run as spf;
+pub(crate) use tlsrpt::run as tlsrpt;
 
 /// What a command found out: text for people, an object for programs.
 #[derive(Debug)]

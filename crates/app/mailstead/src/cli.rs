@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mailstead_config::{DnsMode, LogLevel};
 use mailstead_names::Address;
 
-use crate::checks::options::transport::MtastsCommand;
+use crate::checks::options::transport::{MtastsCommand, TlsrptCommand};
 use crate::checks::options::{
     ArcCommand, DkimCommand, DmarcCommand, DnsblCommand, EXIT_HELP, IprevOptions, SpfCommand,
 };
@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Look up MTA-STS policies: which hosts of a domain may be sent mail, and that only over verified TLS.
     #[command(subcommand)]
     Mtasts(MtastsCommand),
+    /// Look up where domains want reports about TLS, and read such reports.
+    #[command(subcommand)]
+    Tlsrpt(TlsrptCommand),
     /// Print the version.
     Version,
 }

@@ -46,3 +46,32 @@ pub(crate) enum MtastsCommand {
         asking: Asking,
     },
 }
+
+const TLSRPT_HELP: &str = "\
+Ends with success where there is a record that can be used, or none.";
+
+const REPORT_HELP: &str = "\
+The file may be the report itself (JSON), or a whole message of which it is a part.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TlsrptCommand {
+    /// Look up the TLSRPT record of a domain: where it wants reports about TLS.
+    #[command(after_help = TLSRPT_HELP)]
+    Lookup {
+        /// The domain, as in addresses.
+        #[arg(value_parser = domain)]
+        domain: Domain,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Read a TLS report, and show what succeeded and what failed, and why.
+    #[command(after_help = REPORT_HELP)]
+    Parse {
+        /// File with the report; standard input if left out or `-`.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Print one line of JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
