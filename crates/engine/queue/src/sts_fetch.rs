@@ -11,9 +11,9 @@ use mailstead_net::Dialer;
 use mailstead_net::https::{HttpsAnswer, HttpsError, HttpsGet, get};
 use mailstead_net::tls::{ClientTls, provider};
 use mailstead_runtime::Deadline;
-use mailstead_tlspolicy::plan::{Attempt, Channel, Enforcement, RequireTlsExtension, TlsNeed};
+use mailstead_tlspolicy::plan::Enforcement;
 use mailstead_tlspolicy::sts::{FetchError, MAX_POLICY, POLICY_LABEL, POLICY_PATH, Policy, PolicyError};
-use mailstead_tlspolicy::verify::{Seen, Verifier};
+use mailstead_tlspolicy::verify::{Checks, Seen, Verifier};
 use rustls::RootCertStore;
 
 const HTTPS: u16 = 443;
@@ -40,7 +40,7 @@ impl PolicyFetcher {
     pub async fn fetch(&self, domain: &Domain) -> Result<Policy, FetchError> {
         let unreachable = |error: &dyn std::fmt::Display| FetchError::Connection(error.to_string());
         let host = domain.prepend(POLICY_LABEL).map_err(|error| unreachable(&error))?;
-        let verifier = Verifier::new(&attempt(&host), Arc::clone(&self.roots), provider());
+        let verifier = verifier(&host, Arc::clone(&self.roots));
         let seen = verifier.seen();
         let tls = ClientTls::with_verifier(Arc::new(verifier)).map_err(|error| unreachable(&error))?;
         let request = HttpsGet { host: &host, port: HTTPS, path: POLICY_PATH, most_octets: MAX_POLICY };
@@ -53,17 +53,10 @@ impl PolicyFetcher {
 }
 
 /// What the connection must prove: PKIX for the host of the policy (RFC 8461 §3.3), and nothing else.
-fn attempt(host: &Domain) -> Attempt {
-    Attempt {
-        channel: Channel::ImplicitTls,
-        server_name: Host::Domain(host.clone()),
-        pkix: Enforcement::Enforce,
-        pkix_name: Host::Domain(host.clone()),
-        dane: None,
-        need: TlsNeed::Policy,
-        extension: RequireTlsExtension::NotNeeded,
-        attribution: Vec::new(),
-    }
+fn verifier(host: &Domain, roots: Arc<RootCertStore>) -> Verifier {
+    let name = Host::Domain(host.clone());
+    let checks = Checks { roots, name, records: Vec::new(), anchored_names: Vec::new() };
+    Verifier::with_checks(checks, Enforcement::Enforce, Enforcement::Record, provider())
 }
 
 fn policy(answer: &HttpsAnswer) -> Result<Policy, FetchError> {

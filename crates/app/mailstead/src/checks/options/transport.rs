@@ -26,6 +26,67 @@ impl Trust {
     }
 }
 
+const RECORD_HELP: &str = "\
+For a server's own certificate, dane-ee spki sha2-256 (3 1 1) is what mail servers should have (RFC 7672 section 3.1): it
+stays as it is when the certificate is renewed with the same key. For an authority (usages 0 and 2), give the file of
+its certificate.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DaneCommand {
+    /// Show the TLSA record for a certificate or key.
+    #[command(after_help = RECORD_HELP)]
+    Record {
+        /// What the record says of the certificate: pkix-ta, pkix-ee, dane-ta or dane-ee, or 0 to 3.
+        #[arg(value_parser = usage)]
+        usage: u8,
+        /// What of it counts: cert or spki (its public key), or 0 or 1.
+        #[arg(value_parser = selector)]
+        selector: u8,
+        /// How that is written: full, sha2-256 or sha2-512, or 0 to 2.
+        #[arg(value_parser = matching_type)]
+        matching_type: u8,
+        /// PEM file, whose first certificate is taken. Where there is none, a private or a public key will do for spki.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Name of the server: shows the whole line for the zone file.
+        #[arg(long, value_parser = domain)]
+        host: Option<Domain>,
+        /// Port of the server.
+        #[arg(long, default_value_t = 25, requires = "host")]
+        port: u16,
+        /// Print one line of JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The acronyms of RFC 7218, by their numbers.
+const USAGES: [&str; 4] = ["pkix-ta", "pkix-ee", "dane-ta", "dane-ee"];
+const SELECTORS: [&str; 2] = ["cert", "spki"];
+const MATCHING_TYPES: [&str; 3] = ["full", "sha2-256", "sha2-512"];
+
+fn usage(text: &str) -> Result<u8, String> {
+    numbered(&USAGES, text)
+}
+
+fn selector(text: &str) -> Result<u8, String> {
+    numbered(&SELECTORS, text)
+}
+
+fn matching_type(text: &str) -> Result<u8, String> {
+    numbered(&MATCHING_TYPES, text)
+}
+
+/// The number of a name, or a number that has one.
+fn numbered(names: &[&str], text: &str) -> Result<u8, String> {
+    let is_meant = |(number, name): &(u8, &&str)| name.eq_ignore_ascii_case(text) || number.to_string() == text;
+    let found = (0..).zip(names).find(is_meant);
+    found.map(|(number, _)| number).ok_or_else(|| {
+        let known: Vec<String> = names.iter().enumerate().map(|(number, name)| format!("{name} ({number})")).collect();
+        format!("use one of {}", known.join(", "))
+    })
+}
+
 const MTASTS_HELP: &str = "\
 Ends with success where there is a policy that could be fetched, or no record that says that there is one.";
 
@@ -74,4 +135,17 @@ pub(crate) enum TlsrptCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers() {
+        assert_eq!((usage("dane-ee"), usage("3"), usage("PKIX-TA")), (Ok(3), Ok(3), Ok(0)));
+        assert_eq!((selector("Cert"), selector("1"), matching_type("SHA2-512")), (Ok(0), Ok(1), Ok(2)));
+        assert_eq!(selector("2").unwrap_err(), "use one of cert (0), spki (1)");
+        assert!(usage("4").is_err() && usage("").is_err() && usage("03").is_err() && matching_type("sha256").is_err());
+    }
 }
