@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mailstead_config::{DnsMode, LogLevel};
 use mailstead_names::Address;
 
-use crate::checks::options::transport::{DaneCommand, MtastsCommand, TlsrptCommand};
+use crate::checks::options::transport::{DaneCommand, MtastsCommand, SmtpCommand, TlsrptCommand};
 use crate::checks::options::{
     ArcCommand, DkimCommand, DmarcCommand, DnsblCommand, EXIT_HELP, IprevOptions, SpfCommand,
 };
@@ -61,6 +61,9 @@ pub(crate) enum Command {
     /// Ask DNS lists for addresses, and whether the lists are alive.
     #[command(subcommand)]
     Dnsbl(DnsblCommand),
+    /// Talk with SMTP servers, to see what they offer.
+    #[command(subcommand)]
+    Smtp(SmtpCommand),
     /// Make TLSA records, and check servers by them: certificates that DNSSEC vouches for.
     #[command(subcommand)]
     Dane(DaneCommand),

@@ -117,6 +117,7 @@ pub struct Session {
     open: bool,
     /// Reported by the next call of `next_event`.
     failure: Option<Error>,
+    greeting: Option<Reply>,
 }
 
 impl Session {
@@ -130,6 +131,7 @@ impl Session {
             extensions: Extensions::default(),
             open: false,
             failure: None,
+            greeting: None,
         }
     }
 
@@ -141,6 +143,11 @@ impl Session {
     /// Octets to be sent, now.
     pub fn take_output(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.output)
+    }
+
+    /// How the server greeted, before TLS if that came later.
+    pub fn greeting(&self) -> Option<&Reply> {
+        self.greeting.as_ref()
     }
 
     /// What the server offers; of the latest EHLO only, as RFC 3207 §4.2 demands.
@@ -316,6 +323,7 @@ impl Session {
     fn reply(&mut self, reply: Reply) -> Option<Event> {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Greeting if reply.is_completion() => {
+                self.greeting = Some(reply);
                 self.say_hello();
                 None
             }

@@ -1,14 +1,15 @@
 //! The command lines of what is about the security of connections.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::{Args, Subcommand};
-use mailstead_names::Domain;
+use clap::{Args, Subcommand, ValueEnum};
+use mailstead_names::{Domain, EhloName, Host};
 use mailstead_net::tls::{roots_from_file, system_roots};
 use rustls::RootCertStore;
 
-use super::{Asking, domain};
+use super::{Asking, domain, ehlo};
 use crate::failure::Failure;
 
 /// Whom certificates are trusted for.
@@ -137,6 +138,68 @@ pub(crate) enum TlsrptCommand {
     },
 }
 
+/// A server, as people write it: `mx.example.org`, `192.0.2.1:25`, `[2001:db8::1]:25`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Server {
+    pub(crate) host: Host,
+    pub(crate) port: Option<u16>,
+}
+
+impl Server {
+    fn parse(text: &str) -> Result<Server, String> {
+        if let Ok(ip) = text.parse::<IpAddr>() {
+            return Ok(Server { host: Host::Ip(ip), port: None });
+        }
+        let is_port = |(_, port): &(&str, &str)| !port.ends_with(']');
+        let (host, port) =
+            text.rsplit_once(':').filter(is_port).map_or((text, None), |(host, port)| (host, Some(port)));
+        let port = port.map(|port| match port.parse() {
+            Ok(port @ 1..) => Ok(port),
+            _ => Err(format!("`{port}` is no port")),
+        });
+        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(inner) => Host::Ip(inner.parse().map_err(|_| format!("`{inner}` is no address"))?),
+            None => host.parse().map_or_else(|_| domain(host).map(Host::Domain), |ip| Ok(Host::Ip(ip)))?,
+        };
+        Ok(Server { host, port: port.transpose()? })
+    }
+}
+
+/// When TLS begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TlsBegins {
+    /// Never.
+    None,
+    /// After STARTTLS.
+    Starttls,
+    /// With the connection.
+    Immediate,
+}
+
+const DIAL_HELP: &str = "\
+Ends with success when server and TLS work, whatever the certificate: whether it is trusted is told, and nothing is sent.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SmtpCommand {
+    /// Connect to a server, begin TLS, and show greeting, extensions, TLS and certificate.
+    #[command(after_help = DIAL_HELP)]
+    Dial {
+        /// Name or address of the server, with its port [default: 25, or 465 with immediate TLS].
+        #[arg(value_name = "HOST[:PORT]", value_parser = Server::parse)]
+        server: Server,
+        /// When TLS begins.
+        #[arg(long, value_enum, default_value_t = TlsBegins::Starttls)]
+        tls: TlsBegins,
+        /// Name to give in EHLO [default: our address].
+        #[arg(long, value_name = "NAME", value_parser = ehlo)]
+        helo: Option<EhloName>,
+        #[command(flatten)]
+        trust: Trust,
+        #[command(flatten)]
+        asking: Asking,
+    },
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,5 +210,26 @@ mod tests {
         assert_eq!((selector("Cert"), selector("1"), matching_type("SHA2-512")), (Ok(0), Ok(1), Ok(2)));
         assert_eq!(selector("2").unwrap_err(), "use one of cert (0), spki (1)");
         assert!(usage("4").is_err() && usage("").is_err() && usage("03").is_err() && matching_type("sha256").is_err());
+    }
+
+    #[test]
+    fn servers_as_people_write_them() {
+        let shown = |text| Server::parse(text).map(|Server { host, port }| format!("{host} {port:?}"));
+        for (text, expected) in [
+            ("mx.example.org", "mx.example.org None"),
+            ("bücher.example.:2525", "xn--bcher-kva.example Some(2525)"),
+            ("192.0.2.1", "[192.0.2.1] None"),
+            ("192.0.2.1:25", "[192.0.2.1] Some(25)"),
+            ("2001:db8::1", "[IPv6:2001:db8::1] None"),
+            ("[2001:db8::1]", "[IPv6:2001:db8::1] None"),
+            ("[2001:db8::1]:465", "[IPv6:2001:db8::1] Some(465)"),
+        ] {
+            assert_eq!(shown(text).as_deref(), Ok(expected), "{text}");
+        }
+        for bad in
+            ["", ":25", "mx.example.org:", "mx.example.org:0", "mx.example.org:65536", "[mx]:25", "a b:25", "::1]"]
+        {
+            assert!(shown(bad).is_err(), "{bad}");
+        }
     }
 }
