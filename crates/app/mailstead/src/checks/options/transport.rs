@@ -59,6 +59,45 @@ pub(crate) enum DaneCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Connect to a server, and check its certificate by the TLSA records that DNSSEC proves.
+    #[command(after_help = DANE_DIAL_HELP)]
+    Dial {
+        /// Name of the server with its port.
+        #[arg(value_name = "HOST:PORT", value_parser = named_server)]
+        server: (Domain, u16),
+        /// Usages of the records that count; numbers or names, with commas between them.
+        #[arg(long, value_delimiter = ',', default_value = "0,1,2,3", value_parser = usage)]
+        usages: Vec<u8>,
+        /// Protocol in which TLS is begun.
+        #[arg(long, value_enum, default_value_t = StartTls::None)]
+        starttls: StartTls,
+        #[command(flatten)]
+        trust: Trust,
+        #[command(flatten)]
+        asking: Asking,
+    },
+}
+
+const DANE_DIAL_HELP: &str = "\
+Ends with success only where the certificate matches a record, at every address that can be connected to. Mail servers
+take usages 2 and 3 only from each other (RFC 7672): use --usages 2,3 --starttls smtp to see what they see.";
+
+/// How TLS is begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StartTls {
+    /// With the connection.
+    None,
+    /// By STARTTLS of SMTP.
+    Smtp,
+}
+
+/// A server with a name, below which there can be records, and a port.
+fn named_server(text: &str) -> Result<(Domain, u16), String> {
+    match Server::parse(text)? {
+        Server { host: Host::Domain(domain), port: Some(port) } => Ok((domain, port)),
+        Server { port: None, .. } => Err("give the port too, such as mx.example.org:25".to_owned()),
+        Server { host: Host::Ip(_), .. } => Err("an address has no TLSA records; give a name".to_owned()),
+    }
 }
 
 /// The acronyms of RFC 7218, by their numbers.
@@ -231,5 +270,7 @@ mod tests {
         {
             assert!(shown(bad).is_err(), "{bad}");
         }
+        assert_eq!(named_server("mx.example.org:25").map(|(_, port)| port), Ok(25));
+        assert!(named_server("mx.example.org").is_err() && named_server("192.0.2.1:25").is_err());
     }
 }
