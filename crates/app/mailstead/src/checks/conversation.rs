@@ -42,6 +42,7 @@ impl Secured {
 
     /// What PKIX says of the certificate.
     pub(super) fn pkix_in_words(&self, name: &Host) -> String {
+        let name = plain(name);
         match &self.findings.pkix {
             Ok(()) => format!("trusted for {name}"),
             Err(failure) => format!("not trusted for {name}: {}", failure_in_words(failure)),
@@ -61,6 +62,14 @@ pub(super) fn failure_json(failure: Option<&CertificateFailure>) -> Value {
         "reason": failure.map(|failure| failure.reason.to_string()),
         "detail": failure.map(|failure| failure.detail.as_str()),
     })
+}
+
+/// A host as people write it, without the brackets that addresses have in mail.
+pub(super) fn plain(host: &Host) -> String {
+    match host {
+        Host::Domain(domain) => domain.to_string(),
+        Host::Ip(ip) => ip.to_string(),
+    }
 }
 
 /// Takes the client's side of a handshake in which nothing is enforced, so that everything can be told. `name` is asked

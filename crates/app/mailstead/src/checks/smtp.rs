@@ -12,7 +12,7 @@ use mailstead_tlspolicy::verify::Checks;
 use rustls::RootCertStore;
 use serde_json::json;
 
-use super::conversation::{Conversation, Secured, handshake};
+use super::conversation::{Conversation, Secured, handshake, plain};
 use super::options::transport::{Server, SmtpCommand, TlsBegins};
 use super::{Finding, resolver};
 use crate::failure::Failure;
@@ -89,7 +89,7 @@ impl Dialling<'_> {
                 Err(error) => dialled.unreachable.push((*ip, error.to_string())),
             }
         }
-        dialled.trouble = Some(format!("no connection to {} on port {port}", self.host));
+        dialled.trouble = Some(format!("no connection to {} on port {port}", plain(self.host)));
         dialled
     }
 
@@ -140,9 +140,9 @@ fn shown(host: &Host, dialled: &Dialled) -> Finding {
     };
     let tls = dialled.tls.as_ref().map_or_else(|| "without TLS".to_owned(), Secured::in_words);
     let place = dialled.address.map(|address| format!(" at {address}, {tls}")).unwrap_or_default();
-    let mut finding = Finding::new(format!("{result}: {host}{place}"));
+    let mut finding = Finding::new(format!("{result}: {}{place}", plain(host)));
     finding.put("result", json!(result));
-    finding.put("host", json!(host.to_string()));
+    finding.put("host", json!(plain(host)));
     finding.put("address", json!(dialled.address.map(|address| address.to_string())));
     finding.reasons(dialled.trouble.clone());
     let mut unreachable = Vec::new();
@@ -268,9 +268,9 @@ mod tests {
         let broken = seen(TlsBegins::Starttls, &format!("{}\nS: <close>", with_starttls()), None, &[NAME]).await;
         assert_eq!(broken.json["result"], "failed");
         assert!(broken.text.contains("\n  reason: TLS handshake: "), "{}", broken.text);
-        let (dialer, host) = (MemoryDialer::new(), host());
+        let (dialer, host) = (MemoryDialer::new(), Host::Ip(ip("2001:db8::25")));
         let dialling = Dialling { host: &host, tls: TlsBegins::None, helo: None, roots: Certificates::roots() };
-        let finding = shown(&host, &dialling.dial(&*dialer, &[ip("192.0.2.25")], 25).await);
+        let finding = shown(&host, &dialling.dial(&*dialer, &[ip("2001:db8::25")], 25).await);
         assert_eq!(finding.json["result"], "unreachable");
         texts.push(finding.text);
         insta::assert_snapshot!(texts.join("\n\n"));
