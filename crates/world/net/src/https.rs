@@ -24,7 +24,7 @@ use crate::{Dialer, Error, Stream, Target};
 
 /// More addresses of one host than this are not tried.
 const MOST_ADDRESSES: usize = 8;
-/// Most octets of a status line with its header fields.
+/// Where a status line with its header fields has not ended after so many octets, no more are read.
 const MOST_HEADER: usize = 64 * 1024;
 /// The least time for an address, as long as the whole has so much left.
 const LEAST_SHARE: Duration = Duration::from_secs(5);

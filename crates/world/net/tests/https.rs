@@ -112,7 +112,7 @@ async fn half_answers_and_others_than_http_are_errors() {
         let outcome = answered(cut).await;
         assert!(matches!(outcome, Err(HttpsError::Connect(_))), "{outcome:?}");
     }
-    let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "x".repeat(64 * 1024));
+    let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "x".repeat(256 * 1024));
     for other in [&b"220 mx.example.org ESMTP\r\n"[..], long.as_bytes()] {
         let outcome = answered(other).await;
         assert!(matches!(outcome, Err(HttpsError::Malformed(_))), "{outcome:?}");
