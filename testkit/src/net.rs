@@ -57,9 +57,15 @@ impl Certificates {
     /// A client configuration that trusts only the tests' authority.
     #[must_use]
     pub fn trusting_client() -> ClientTls {
+        ClientTls::new(Verification::Pkix(Self::roots())).expect("a usable configuration")
+    }
+
+    /// Whom the tests trust: only their own authority.
+    #[must_use]
+    pub fn roots() -> Arc<RootCertStore> {
         let mut roots = RootCertStore::empty();
         roots.add(Self::authority().certificate_der()).expect("a usable root");
-        ClientTls::new(Verification::Pkix(Arc::new(roots))).expect("a usable configuration")
+        Arc::new(roots)
     }
 }
 

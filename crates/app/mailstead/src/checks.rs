@@ -1,16 +1,21 @@
 //! `mailstead spf`, `dkim`, `dmarc`, `arc`, `iprev` and `dnsbl`: the checks of the server, for those who want to know
-//! why mail is trusted or is not.
+//! why mail is trusted or is not; `smtp`, `dane`, `mtasts` and `tlsrpt`, for those who want to know how securely mail travels.
 //!
 //! Every module turns results into a [`Finding`], with all that was asked of the DNS for them. Commands end with success
 //! when a check could be made, whatever its result: a message without a valid signature is no failure of the program.
 
 mod arc;
 mod client;
+mod conversation;
+mod dane;
 mod dkim;
 mod dmarc;
 mod message;
+mod mtasts;
 pub(crate) mod options;
+mod smtp;
 mod spf;
+mod tlsrpt;
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -28,9 +33,13 @@ use crate::failure::Failure;
 
 pub(crate) use arc::run as arc;
 pub(crate) use client::{dnsbl, iprev};
+pub(crate) use dane::run as dane;
 pub(crate) use dkim::run as dkim;
 pub(crate) use dmarc::run as dmarc;
+pub(crate) use mtasts::run as mtasts;
+pub(crate) use smtp::run as smtp;
 pub(crate) use spf::run as spf;
+pub(crate) use tlsrpt::run as tlsrpt;
 
 /// What a command found out: text for people, an object for programs.
 #[derive(Debug)]

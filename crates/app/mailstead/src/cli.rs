@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mailstead_config::{DnsMode, LogLevel};
 use mailstead_names::Address;
 
+use crate::checks::options::transport::{DaneCommand, MtastsCommand, SmtpCommand, TlsrptCommand};
 use crate::checks::options::{
     ArcCommand, DkimCommand, DmarcCommand, DnsblCommand, EXIT_HELP, IprevOptions, SpfCommand,
 };
@@ -60,6 +61,18 @@ pub(crate) enum Command {
     /// Ask DNS lists for addresses, and whether the lists are alive.
     #[command(subcommand)]
     Dnsbl(DnsblCommand),
+    /// Talk with SMTP servers, to see what they offer.
+    #[command(subcommand)]
+    Smtp(SmtpCommand),
+    /// Make TLSA records, and check servers by them: certificates that DNSSEC vouches for.
+    #[command(subcommand)]
+    Dane(DaneCommand),
+    /// Look up MTA-STS policies: which hosts of a domain may be sent mail, and that only over verified TLS.
+    #[command(subcommand)]
+    Mtasts(MtastsCommand),
+    /// Look up where domains want reports about TLS, and read such reports.
+    #[command(subcommand)]
+    Tlsrpt(TlsrptCommand),
     /// Print the version.
     Version,
 }

@@ -86,6 +86,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Arc(command) => checks::arc(command).await,
             Command::Iprev(options) => checks::iprev(options).await,
             Command::Dnsbl(command) => checks::dnsbl(command).await,
+            Command::Smtp(command) => checks::smtp(command).await,
+            Command::Dane(command) => checks::dane(command).await,
+            Command::Mtasts(command) => checks::mtasts(command).await,
+            Command::Tlsrpt(command) => checks::tlsrpt(command).await,
             Command::Version => cli::print(&format!("mailstead {}", env!("CARGO_PKG_VERSION"))),
         }
     });

@@ -25,6 +25,7 @@ mod outcome;
 mod queue;
 mod route;
 mod settings;
+mod sts_fetch;
 mod transaction;
 mod worker;
 
@@ -40,3 +41,4 @@ pub use outcome::{AttemptRecord, Failure, Permanence, Remote, attempts};
 pub use queue::{Envelope, Queue, Services};
 pub use route::{HopSecurity, NextHop};
 pub use settings::{OutgoingTls, Settings};
+pub use sts_fetch::PolicyFetcher;

@@ -4,8 +4,9 @@
 //! Looking them up is elsewhere, and so is matching certificates.
 
 use std::fmt;
+use std::net::IpAddr;
 
-use mailstead_dns::{Authenticity, Tlsa};
+use mailstead_dns::{Answer, Authenticity, Tlsa};
 use mailstead_names::{Domain, DomainError};
 
 use crate::facts::{MxRecords, NextHop};
@@ -157,6 +158,17 @@ pub struct AddressChain {
     pub alias: Option<(Domain, Authenticity)>,
 }
 
+impl AddressChain {
+    /// How these addresses were found.
+    #[must_use]
+    pub fn of(answer: &Answer<IpAddr>) -> AddressChain {
+        AddressChain {
+            initial: answer.chain.first().map_or(answer.record_authenticity, |hop| hop.authenticity),
+            alias: answer.chain.last().map(|hop| (hop.to.clone(), answer.authenticity())),
+        }
+    }
+}
+
 /// Where TLSA records of a host are to be looked for, in order (RFC 7672 §2.2.2). The first with secure records is the
 /// TLSA base domain; none means that DANE does not apply.
 #[must_use]
@@ -286,6 +298,17 @@ mod tests {
                 assert!(names(mx(Insecure), InsecureMx::NotUsed, initial, alias).is_empty());
             }
         }
+        let hop = |to: &str, authenticity| mailstead_dns::Hop {
+            from: domain("mx.example.org"),
+            to: domain(to),
+            kind: mailstead_dns::HopKind::Cname,
+            authenticity,
+        };
+        let mut answer = Answer::found(vec![IpAddr::from([192, 0, 2, 1])], Secure, std::time::Duration::ZERO);
+        assert_eq!(AddressChain::of(&answer), AddressChain { initial: Secure, alias: None });
+        answer.chain = vec![hop("a.example.net", Secure), hop("b.example.net", Insecure)];
+        let alias = Some((domain("b.example.net"), Insecure));
+        assert_eq!(AddressChain::of(&answer), AddressChain { initial: Secure, alias });
         let base = TlsaBaseDomain(host);
         assert_eq!(base.record_name(25).unwrap().as_ascii(), "_25._tcp.mx.example.org");
         assert!(TlsaBaseDomain(domain(&[&"a".repeat(61)[..]; 4].join("."))).record_name(25).is_err());

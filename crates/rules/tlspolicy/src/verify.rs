@@ -17,7 +17,7 @@ use mailstead_dns::Tlsa;
 use mailstead_names::{Domain, Host};
 use rustls::RootCertStore;
 use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use sha2::{Digest as _, Sha256, Sha512};
 
 pub use verifier::{Seen, Verifier};
@@ -170,11 +170,22 @@ pub fn record_for(certificate: &CertificateDer<'_>, usage: u8, selector: u8, mat
         1 => der::public_key_info(certificate)?,
         _ => return None,
     };
-    let data = match matching_type {
-        0 => selected.to_vec(),
-        1 => Sha256::digest(selected).to_vec(),
-        2 => Sha512::digest(selected).to_vec(),
-        _ => return None,
-    };
-    Some(Tlsa { usage, selector, matching_type, data })
+    Some(Tlsa { usage, selector, matching_type, data: matching_data(selected, matching_type)? })
+}
+
+/// The record for a public key, for which there need not be a certificate yet: selector 1. `None` where the matching type
+/// is unknown.
+#[must_use]
+pub fn record_for_key(key: &SubjectPublicKeyInfoDer<'_>, usage: u8, matching_type: u8) -> Option<Tlsa> {
+    Some(Tlsa { usage, selector: 1, matching_type, data: matching_data(key.as_ref(), matching_type)? })
+}
+
+/// RFC 6698 §2.1.3.
+fn matching_data(selected: &[u8], matching_type: u8) -> Option<Vec<u8>> {
+    match matching_type {
+        0 => Some(selected.to_vec()),
+        1 => Some(Sha256::digest(selected).to_vec()),
+        2 => Some(Sha512::digest(selected).to_vec()),
+        _ => None,
+    }
 }

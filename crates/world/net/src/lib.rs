@@ -1,5 +1,6 @@
 //! Everything that touches the network: listeners with per-network limits, streams that carry their
-//! deadlines through STARTTLS, TLS configurations and certificates, dialers, and the resolver.
+//! deadlines through STARTTLS, TLS configurations and certificates, dialers, the resolver, and small documents
+//! over HTTPS.
 //!
 //! Protocols are elsewhere (`mailstead-smtp`, `mailstead-imap` and the engines); decisions about which TLS
 //! a delivery needs belong to the policy room.
@@ -9,6 +10,7 @@
 mod certificate;
 mod dial;
 mod error;
+pub mod https;
 pub mod limits;
 mod listener;
 pub mod resolver;

@@ -112,30 +112,30 @@ impl ClientTls {
     /// A configuration with this verification. Sessions are never resumed: a resumed session skips the
     /// verification of the certificate, which the policy of another destination may require.
     pub fn new(verification: Verification) -> Result<Self, Error> {
-        let config = match verification {
-            Verification::Opportunistic => Self::verified_by(Arc::new(AnyCertificate(provider())))?,
-            Verification::Pkix(roots) => Self::builder()?.with_root_certificates(roots).with_no_client_auth(),
+        let provider = provider();
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(rustls::DEFAULT_VERSIONS)?;
+        let mut config = match verification {
+            Verification::Opportunistic => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+                .with_no_client_auth(),
+            Verification::Pkix(roots) => builder.with_root_certificates(roots).with_no_client_auth(),
         };
-        Ok(Self::finish(config))
-    }
-
-    /// A configuration whose server is judged by this verifier. Sessions are never resumed.
-    pub fn with_verifier(verifier: Arc<dyn ServerCertVerifier>) -> Result<Self, Error> {
-        Ok(Self::finish(Self::verified_by(verifier)?))
-    }
-
-    fn builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, Error> {
-        let builder = ClientConfig::builder_with_provider(provider());
-        Ok(builder.with_protocol_versions(rustls::DEFAULT_VERSIONS)?)
-    }
-
-    fn verified_by(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, Error> {
-        Ok(Self::builder()?.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
-    }
-
-    fn finish(mut config: ClientConfig) -> Self {
         config.resumption = rustls::client::Resumption::disabled();
-        ClientTls { config: Arc::new(config) }
+        Ok(ClientTls { config: Arc::new(config) })
+    }
+
+    /// A configuration that leaves the judgement of certificates to this verifier. Sessions are never resumed, so that it
+    /// is asked for every connection.
+    pub fn with_verifier(verifier: Arc<dyn ServerCertVerifier>) -> Result<Self, Error> {
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(rustls::DEFAULT_VERSIONS)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        config.resumption = rustls::client::Resumption::disabled();
+        Ok(ClientTls { config: Arc::new(config) })
     }
 
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
@@ -221,7 +221,7 @@ impl TlsFacts {
 /// RFC 9266 §2.
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
-/// The cryptography of all TLS here: AWS-LC, with the hybrid key exchange X25519MLKEM768 first.
+/// The cryptography of all TLS here, for those who verify certificates by themselves.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())

@@ -27,29 +27,33 @@ pub(super) struct Message {
 impl MessageFile {
     /// Reads the message.
     pub(super) fn read(&self) -> Result<Message, Failure> {
-        match self.message.as_deref() {
-            Some(path) if path != Path::new("-") => {
-                let failed = |reason: String| Failure::new(format!("{}: {reason}", path.display()));
-                let file = File::open(path).map_err(|error| failed(format!("cannot read it: {error}")))?;
-                read(file, MOST_OCTETS).map_err(failed)
-            }
-            _ => read(io::stdin().lock(), MOST_OCTETS)
-                .map_err(|reason| Failure::new(format!("standard input: {reason}"))),
-        }
+        Ok(Message::new(&read_file(self.message.as_deref(), MOST_OCTETS)?))
     }
 }
 
-fn read(file: impl Read, most: u64) -> Result<Message, String> {
+/// Reads a file, or standard input for none and `-`, of at most so many octets.
+pub(super) fn read_file(path: Option<&Path>, most: u64) -> Result<Vec<u8>, Failure> {
+    match path {
+        Some(path) if path != Path::new("-") => {
+            let failed = |reason: String| Failure::new(format!("{}: {reason}", path.display()));
+            let file = File::open(path).map_err(|error| failed(format!("cannot read it: {error}")))?;
+            read(file, most).map_err(failed)
+        }
+        _ => read(io::stdin().lock(), most).map_err(|reason| Failure::new(format!("standard input: {reason}"))),
+    }
+}
+
+fn read(file: impl Read, most: u64) -> Result<Vec<u8>, String> {
     let mut octets = Vec::new();
     let read = file.take(most + 1).read_to_end(&mut octets).map_err(|error| format!("cannot read it: {error}"))?;
     if u64::try_from(read).unwrap_or(u64::MAX) > most {
         return Err(format!("longer than {most} octets"));
     }
-    Ok(Message::new(&octets))
+    Ok(octets)
 }
 
 impl Message {
-    fn new(octets: &[u8]) -> Message {
+    pub(super) fn new(octets: &[u8]) -> Message {
         let mut converted = Vec::with_capacity(octets.len());
         let mut line_end = LineEnd::CrLf;
         for (index, line) in octets.split_inclusive(|octet| *octet == b'\n').enumerate() {
@@ -83,7 +87,7 @@ mod tests {
 
     #[test]
     fn long_messages_are_refused() {
-        assert_eq!(read(&b"12345678"[..], 8).unwrap().octets, b"12345678");
+        assert_eq!(read(&b"12345678"[..], 8).unwrap(), b"12345678");
         assert_eq!(read(&b"123456789"[..], 8).unwrap_err(), "longer than 8 octets");
     }
 }

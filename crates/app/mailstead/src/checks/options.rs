@@ -1,5 +1,7 @@
 //! The command lines of the checks.
 
+pub(crate) mod transport;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 

@@ -76,6 +76,9 @@ pub enum FetchError {
     /// Another answer than 200. Redirects are not followed.
     #[error("the host of the MTA-STS policy answered with HTTP status {0}")]
     Status(u16),
+    /// The answer is not of the type `text/plain` (RFC 8461 §3.2).
+    #[error("the MTA-STS policy is not of the media type text/plain")]
+    MediaType,
     /// No connection, or one that broke.
     #[error("the host of the MTA-STS policy could not be reached: {0}")]
     Connection(String),
@@ -97,6 +100,7 @@ impl FetchError {
         let fetch = |code: String| FailureReason::with_code(ResultType::StsPolicyFetchError, code);
         match self {
             FetchError::Status(status) => fetch(format!("http-status-{status}")),
+            FetchError::MediaType => FailureReason::with_code(ResultType::StsPolicyInvalid, "policy-media-type"),
             FetchError::Connection(_) => fetch("connection-failed".to_owned()),
             FetchError::Timeout => fetch("timed-out".to_owned()),
             FetchError::Certificate(failure) => {
@@ -346,6 +350,7 @@ mod tests {
         let certificate = FetchError::Certificate(CertificateFailure { reason, detail: "expired".to_owned() });
         assert_eq!(certificate.report().to_string(), "sts-webpki-invalid (certificate-expired)");
         assert_eq!(FetchError::Policy(PolicyError::NoMx).report().to_string(), "sts-policy-invalid (policy-mx)");
+        assert_eq!(FetchError::MediaType.report().to_string(), "sts-policy-invalid (policy-media-type)");
         assert_eq!(FetchError::Timeout.report().to_string(), "sts-policy-fetch-error (timed-out)");
     }
 }

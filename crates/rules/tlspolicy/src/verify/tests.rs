@@ -275,5 +275,8 @@ proptest! {
         let parsed = rustls::server::ParsedCertificate::try_from(&pki.leaf).unwrap();
         let info = parsed.subject_public_key_info();
         prop_assert_eq!(der::public_key_info(&pki.leaf), Some(info.as_ref()));
+        for matching_type in 0..4 {
+            prop_assert_eq!(record_for_key(&info, 3, matching_type), record_for(&pki.leaf, 3, 1, matching_type));
+        }
     }
 }

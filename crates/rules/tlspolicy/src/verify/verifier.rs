@@ -44,7 +44,18 @@ impl Verifier {
             None => (Vec::new(), Vec::new(), Enforcement::Record),
         };
         let checks = Checks { roots, name: attempt.pkix_name.clone(), records, anchored_names };
-        Verifier { checks, pkix: attempt.pkix, dane, provider, seen: Seen::default() }
+        Verifier::with_checks(checks, attempt.pkix, dane, provider)
+    }
+
+    /// For other connections than those of a plan: these checks, each enforced or not.
+    #[must_use]
+    pub fn with_checks(
+        checks: Checks,
+        pkix: Enforcement,
+        dane: Enforcement,
+        provider: Arc<CryptoProvider>,
+    ) -> Verifier {
+        Verifier { checks, pkix, dane, provider, seen: Seen::default() }
     }
 
     /// Where the findings will be.

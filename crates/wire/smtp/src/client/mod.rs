@@ -118,6 +118,7 @@ pub struct Session {
     open: bool,
     /// Reported by the next call of `next_event`.
     failure: Option<Error>,
+    greeting: Option<Reply>,
 }
 
 impl Session {
@@ -132,6 +133,7 @@ impl Session {
             server_name: None,
             open: false,
             failure: None,
+            greeting: None,
         }
     }
 
@@ -143,6 +145,11 @@ impl Session {
     /// Octets to be sent, now.
     pub fn take_output(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.output)
+    }
+
+    /// How the server greeted, before TLS if that came later.
+    pub fn greeting(&self) -> Option<&Reply> {
+        self.greeting.as_ref()
     }
 
     /// What the server offers; of the latest EHLO only, as RFC 3207 §4.2 demands.
@@ -340,6 +347,7 @@ impl Session {
     fn reply(&mut self, reply: Reply) -> Option<Event> {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Greeting if reply.is_completion() => {
+                self.greeting = Some(reply);
                 self.say_hello();
                 None
             }

@@ -287,6 +287,7 @@ fn starttls_forgets_and_refuses_injection() {
         Event::StartTls => {
             session.tls_established();
             assert_eq!(session.extensions().mechanisms().count(), 0);
+            assert_eq!(session.greeting().map(Reply::text).as_deref(), Some("mx.example ESMTP"));
         }
         _ => {}
     };
