@@ -96,17 +96,17 @@ pub struct Nobody {
 }
 
 impl Nobody {
-    fn because(failure: Failure) -> Nobody {
-        Nobody { failure, results: Vec::new(), is_ours: false }
+    fn because(failure: Failure) -> Box<Nobody> {
+        Box::new(Nobody { failure, results: Vec::new(), is_ours: false })
     }
 
-    fn ours(name: impl std::fmt::Display) -> Nobody {
+    fn ours(name: impl std::fmt::Display) -> Box<Nobody> {
         let text = format!("{name} is this server, which does not know the domain: mail for it would go in circles");
-        Nobody { is_ours: true, ..Nobody::because(Failure::permanent(4, 6, text)) }
+        Box::new(Nobody { is_ours: true, ..*Nobody::because(Failure::permanent(4, 6, text)) })
     }
 
     /// A look-up without an answer. What DNSSEC has found wrong is reported to the recipient's domain.
-    fn undecided(what: &str, error: &LookupError, domain: Option<&Domain>) -> Nobody {
+    fn undecided(what: &str, error: &LookupError, domain: Option<&Domain>) -> Box<Nobody> {
         let failure = Failure::temporary(4, 3, format!("Looking up {what} failed: {}", words(error)));
         let policy = |domain: &Domain| AttributedPolicy {
             domain: domain.clone(),
@@ -118,7 +118,7 @@ impl Nobody {
             .map(|domain| TlsResult { policy: policy(domain), failure: Some(lookup_failure(error)) })
             .into_iter()
             .collect();
-        Nobody { results, ..Nobody::because(failure) }
+        Box::new(Nobody { results, ..*Nobody::because(failure) })
     }
 }
 
@@ -135,7 +135,7 @@ impl Gatherer {
     ///
     /// # Errors
     /// [`Nobody`], for good where the domain does not exist or takes no mail.
-    pub async fn destination(&self, recipients: &HostName) -> Result<Found, Nobody> {
+    pub async fn destination(&self, recipients: &HostName) -> Result<Found, Box<Nobody>> {
         let domain = match recipients {
             HostName::Domain(domain) => domain,
             HostName::Ip(ip) => return self.literal(*ip),
@@ -166,7 +166,7 @@ impl Gatherer {
         Ok(Found { destination: Destination { next_hop, mx, sts }, hosts, unusable })
     }
 
-    fn literal(&self, ip: IpAddr) -> Result<Found, Nobody> {
+    fn literal(&self, ip: IpAddr) -> Result<Found, Box<Nobody>> {
         if self.own.addresses.contains(&ip) {
             return Err(Nobody::ours(ip));
         }
@@ -180,7 +180,7 @@ impl Gatherer {
     }
 
     /// Hosts by preference, in any order within one (RFC 5321 §5.1).
-    fn exchanges(&self, domain: &Domain, answer: Answer<Mx>) -> Result<(Vec<Exchange>, Vec<String>), Nobody> {
+    fn exchanges(&self, domain: &Domain, answer: Answer<Mx>) -> Result<(Vec<Exchange>, Vec<String>), Box<Nobody>> {
         if let [only] = answer.records.as_slice()
             && only.is_null()
         {
@@ -217,7 +217,7 @@ impl Gatherer {
     ///
     /// # Errors
     /// [`Nobody`]: the host has no address, nobody knows, or it is this server.
-    pub async fn host(&self, destination: &Destination, exchange: &Exchange) -> Result<HostFacts, Nobody> {
+    pub async fn host(&self, destination: &Destination, exchange: &Exchange) -> Result<HostFacts, Box<Nobody>> {
         let name = match &exchange.name {
             HostName::Domain(name) => name,
             HostName::Ip(ip) => {
@@ -230,7 +230,7 @@ impl Gatherer {
             NextHop::Address(_) | NextHop::Route(_) => None,
         };
         let remote = Remote { host: exchange.name.clone(), ip: None };
-        let at_host = |nobody: Nobody| Nobody { failure: nobody.failure.at(&remote), ..nobody };
+        let at_host = |nobody: Box<Nobody>| Box::new(Nobody { failure: nobody.failure.at(&remote), ..*nobody });
         let answer = self.resolver.addresses(name).await;
         let answer = answer.map_err(|error| at_host(Nobody::undecided(&format!("{name}"), &error, reported)))?;
         if answer.records.is_empty() {

@@ -43,7 +43,7 @@ fn gatherer(zones: Zones) -> Gatherer {
     }
 }
 
-async fn destination(zones: Zones, name: &str) -> Result<Found, Nobody> {
+async fn destination(zones: Zones, name: &str) -> Result<Found, Box<Nobody>> {
     gatherer(zones).destination(&HostName::Domain(domain(name))).await
 }
 
@@ -104,7 +104,7 @@ async fn who_takes_no_mail() {
         ("nameless.example", Permanence::Temporary, "4.4.4", "name no host"),
         ("broken.example", Permanence::Temporary, "4.4.3", "timed out"),
     ] {
-        let Nobody { failure, results, is_ours } = destination(zones(), name).await.unwrap_err();
+        let Nobody { failure, results, is_ours } = *destination(zones(), name).await.unwrap_err();
         assert_eq!((failure.permanence, failure.status.to_string().as_str()), (permanence, status), "{name}");
         assert!(failure.text.contains(text), "{}", failure.text);
         assert!(results.is_empty() && !is_ours);
