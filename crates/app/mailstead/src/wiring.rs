@@ -15,7 +15,7 @@ use mailstead_names::Host;
 use mailstead_net::limits::{
     AuthFailureSettings, AuthFailures, ConnectionLimitSettings, ConnectionLimits, Network, PerClass,
 };
-use mailstead_net::tls::{Verification, roots_from_file, system_roots};
+use mailstead_net::tls::{roots_from_file, system_roots};
 use mailstead_net::{AddressPolicy, ConnectionIds, DirectDialer, Listener, Reception};
 use mailstead_runtime::{Clock, Random, Shutdown, Supervisor, SystemClock, SystemRandom};
 use mailstead_sasl::client::Credentials;
@@ -82,8 +82,7 @@ impl Engines {
                 random: Arc::clone(&random),
                 dialer: Arc::new(DirectDialer::new(address_policy(config))),
                 resolver: Arc::clone(&resolver),
-                tls: mailstead_queue::OutgoingTls::new(verification(config)?)?,
-                policy: Arc::new(mailstead_queue::policy::ConfiguredHop),
+                tls: mailstead_queue::OutgoingTls::new(Arc::new(roots(config)?)),
                 local: Arc::new(Delivery::new(delivery, directory.clone())),
                 supervisor: supervisor.clone(),
                 shutdown: shutdown.clone(),
@@ -255,10 +254,9 @@ fn address_policy(config: &Config) -> AddressPolicy {
 }
 
 /// Whom to believe who a next hop is.
-fn verification(config: &Config) -> Result<Verification, Failure> {
+fn roots(config: &Config) -> Result<rustls::RootCertStore, Failure> {
     let ca_file = config.queue.next_hop.as_ref().and_then(|hop| hop.ca_file.as_ref());
-    let roots = ca_file.map_or_else(|| Ok(system_roots()), |file| roots_from_file(file))?;
-    Ok(Verification::Pkix(Arc::new(roots)))
+    Ok(ca_file.map_or_else(|| Ok(system_roots()), |file| roots_from_file(file))?)
 }
 
 fn marks(data_directory: &Path, random: &Arc<dyn Random>) -> Result<mailstead_smtp_server::Marks, Failure> {
@@ -268,14 +266,14 @@ fn marks(data_directory: &Path, random: &Arc<dyn Random>) -> Result<mailstead_sm
 
 fn queue_settings(config: &Config, services: &[Service]) -> mailstead_queue::Settings {
     use mailstead_config::HopSecurity as Configured;
-    use mailstead_queue::{HopSecurity, NextHop};
+    use mailstead_queue::{NextHop, RouteSecurity};
     let configured = config.queue.next_hop.as_ref().map(|hop| NextHop {
         host: hop.place.host.clone(),
         port: hop.place.port,
         security: match hop.security {
-            Configured::Opportunistic => HopSecurity::Opportunistic,
-            Configured::StartTls => HopSecurity::StartTls,
-            Configured::Implicit => HopSecurity::Implicit,
+            Configured::Opportunistic => RouteSecurity::Opportunistic,
+            Configured::StartTls => RouteSecurity::StartTls,
+            Configured::Implicit => RouteSecurity::Implicit,
         },
         credentials: hop.credentials.clone().map(|(authcid, password)| Credentials {
             authzid: None,
@@ -286,7 +284,7 @@ fn queue_settings(config: &Config, services: &[Service]) -> mailstead_queue::Set
     let ours = |address: std::net::SocketAddr| NextHop {
         host: Host::Ip(address.ip()),
         port: address.port(),
-        security: HopSecurity::Opportunistic,
+        security: RouteSecurity::Opportunistic,
         credentials: None,
     };
     // In a sandbox all mail comes back to ourselves, by SMTP as to anybody.

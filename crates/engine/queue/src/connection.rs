@@ -1,26 +1,34 @@
 //! One outgoing connection: octets between a [`Stream`] and a [`client::Session`], from dialling to QUIT.
 
+use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mailstead_names::{EhloName, Host, Secret};
+use mailstead_net::tls::ClientTls;
 use mailstead_net::{Stream, Target};
 use mailstead_runtime::Deadline;
 use mailstead_sasl::client::{Credentials, Exchange, Options, choose};
 use mailstead_sasl::{ChannelBinding, Mechanism, Nonce, PlusOffered};
+use mailstead_smtp::Extension;
 use mailstead_smtp::client::{self, Event, RequestError};
+use mailstead_tlspolicy::judge::{Outcome, RequireTlsOffer};
+use mailstead_tlspolicy::plan::{Attempt, Channel};
+use mailstead_tlspolicy::report::{FailureReason, ResultType, handshake_failure};
+use mailstead_tlspolicy::verify::{Findings, Verifier};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::outcome::{Failure, Permanence, Remote};
-use crate::policy::{Attempt, ConnectionOutcome, Verify};
 use crate::queue::Services;
-use crate::route::NextHop;
 
 /// Connecting, and the handshake, each.
 const DIAL: Duration = Duration::from_secs(30);
 const HANDSHAKE: Duration = Duration::from_secs(60);
 /// One block of output, RFC 5321 §4.5.3.2.5.
 const WRITE: Duration = Duration::from_secs(180);
+/// The reason code of a server that hangs up behind a handshake.
+const CLOSED_AFTER_HANDSHAKE: &str = "connection-closed-after-handshake";
 /// How long to listen after sending has failed.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -32,44 +40,85 @@ pub(crate) struct Connection {
     pub(crate) remote: Remote,
     /// For everything on this connection.
     deadline: Deadline,
+    /// What TLS had to say when the connection was lost.
+    tls_error: Option<FailureReason>,
 }
 
-/// Why there is no connection to use: what the policy judges, and what is told if nothing else works.
+/// How an attempt to connect ended.
 #[derive(Debug)]
-pub(crate) struct NotConnected {
-    pub(crate) outcome: ConnectionOutcome,
-    pub(crate) failure: Failure,
+pub(crate) struct Opened {
+    /// What is judged.
+    pub(crate) outcome: Outcome,
+    /// The idle session, where there is one: with TLS or, where TLS was not to be had, still in the clear.
+    pub(crate) connection: Option<Connection>,
+    /// What is told if nothing else works.
+    pub(crate) failure: Option<Failure>,
+}
+
+/// TLS that did not come about.
+struct NoTls {
+    outcome: Outcome,
+    failure: Failure,
+}
+
+impl NoTls {
+    fn failed(reason: FailureReason, text: impl std::fmt::Display) -> NoTls {
+        let failure = Failure::temporary(7, 5, format!("TLS failed: {text}"));
+        NoTls { outcome: Outcome::TlsFailed(reason), failure }
+    }
+}
+
+impl Opened {
+    fn nothing(outcome: Outcome, failure: Failure) -> Opened {
+        Opened { outcome, connection: None, failure: Some(failure) }
+    }
 }
 
 impl Connection {
-    /// Dials and greets as the attempt says.
+    /// Dials and greets as the attempt says. Whether the connection may be used is not decided here.
     pub(crate) async fn open(
         services: &Services,
         name: EhloName,
-        hop: &NextHop,
         remote: Remote,
         target: Target,
-        attempt: Attempt,
+        attempt: &Attempt,
         deadline: Deadline,
-    ) -> Result<Connection, NotConnected> {
-        let not = |outcome, failure: Failure| NotConnected { outcome, failure: failure.at(&remote) };
-        let dialled = services.dialer.dial(target, deadline.earlier(Deadline::after(DIAL))).await;
-        let mut stream = dialled.map_err(|error| {
-            let failure = Failure::temporary(4, 1, format!("Connecting failed: {error}"));
-            not(ConnectionOutcome::Unreachable, failure)
-        })?;
-        if let Attempt::ImplicitTls(verify) = attempt {
-            handshake(services, &mut stream, hop, &remote, verify)
-                .await
-                .map_err(|failure| not(ConnectionOutcome::TlsFailed, failure))?;
-        }
+    ) -> Opened {
+        let opened = Connection::try_open(services, name, remote.clone(), target, attempt, deadline).await;
+        Opened { failure: opened.failure.map(|failure| failure.at(&remote)), ..opened }
+    }
+
+    async fn try_open(
+        services: &Services,
+        name: EhloName,
+        remote: Remote,
+        target: Target,
+        attempt: &Attempt,
+        deadline: Deadline,
+    ) -> Opened {
+        let stream = match services.dialer.dial(target, deadline.earlier(Deadline::after(DIAL))).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                let failure = Failure::temporary(4, 1, format!("Connecting failed: {error}"));
+                return Opened::nothing(Outcome::Unreachable, failure);
+            }
+        };
         let session = client::Session::new(name);
-        let mut connection = Connection { stream, session, remote: remote.clone(), deadline };
-        connection.greeted().await.map_err(|failure| not(ConnectionOutcome::Unreachable, failure))?;
-        if let Attempt::StartTls(verify) = attempt {
-            connection.start_tls(services, hop, verify).await.map_err(|(outcome, failure)| not(outcome, failure))?;
+        let mut connection = Connection { stream, session, remote, deadline, tls_error: None };
+        match attempt.channel {
+            Channel::Plaintext => match connection.greeted().await {
+                Ok(()) => Opened { outcome: Outcome::Clear, connection: Some(connection), failure: None },
+                Err(failure) => Opened::nothing(Outcome::Unreachable, failure),
+            },
+            Channel::ImplicitTls => match connection.handshake(services, attempt).await {
+                Ok(findings) => connection.greeted_in_tls(findings).await,
+                Err(NoTls { outcome, failure }) => Opened::nothing(outcome, failure),
+            },
+            Channel::StartTls => match connection.greeted().await {
+                Ok(()) => connection.start_tls(services, attempt).await,
+                Err(failure) => Opened::nothing(Outcome::Unreachable, failure),
+            },
         }
-        Ok(connection)
     }
 
     async fn greeted(&mut self) -> Result<(), Failure> {
@@ -80,31 +129,84 @@ impl Connection {
         }
     }
 
-    async fn start_tls(
-        &mut self,
-        services: &Services,
-        hop: &NextHop,
-        verify: Verify,
-    ) -> Result<(), (ConnectionOutcome, Failure)> {
-        if self.session.start_tls().is_err() {
-            self.quit().await;
-            let failure = Failure::temporary(7, 10, "The server does not offer TLS");
-            return Err((ConnectionOutcome::NoStartTls, failure));
-        }
-        match self.event().await {
-            Event::StartTls => {}
-            Event::StartTlsRefused(reply) => {
-                self.quit().await;
-                return Err((ConnectionOutcome::NoStartTls, Failure::of_reply(reply, Permanence::Temporary)));
+    /// Waits for the greeting, or the reply to EHLO, behind a handshake. In TLS 1.3 it is only there that a server says
+    /// that it has refused the handshake; a reply that refuses the session is another matter.
+    async fn greeted_in_tls(mut self, findings: Findings) -> Opened {
+        let failure = match self.event().await {
+            Event::Ready => {
+                let offered = self.session.extensions().contains(&Extension::RequireTls);
+                let require_tls = if offered { RequireTlsOffer::Offered } else { RequireTlsOffer::NotOffered };
+                let outcome = Outcome::Tls { findings, require_tls };
+                return Opened { outcome, connection: Some(self), failure: None };
             }
-            Event::Failed(error) => return Err((ConnectionOutcome::TlsFailed, session_failure(&error))),
-            other => return Err((ConnectionOutcome::TlsFailed, unexpected(&other))),
+            Event::Failed(error @ client::Error::Lost(_)) => {
+                let lost = || FailureReason::with_code(ResultType::ValidationFailure, CLOSED_AFTER_HANDSHAKE);
+                let NoTls { outcome, failure } = NoTls::failed(self.tls_error.take().unwrap_or_else(lost), error);
+                return Opened::nothing(outcome, failure);
+            }
+            Event::Failed(error) => session_failure(&error),
+            other => unexpected(&other),
+        };
+        let outcome = Outcome::Tls { findings, require_tls: RequireTlsOffer::NotOffered };
+        Opened::nothing(outcome, failure)
+    }
+
+    async fn start_tls(mut self, services: &Services, attempt: &Attempt) -> Opened {
+        if self.session.start_tls().is_err() {
+            let failure = Failure::temporary(7, 10, "The server does not offer TLS");
+            return Opened { outcome: Outcome::NoStartTls(None), connection: Some(self), failure: Some(failure) };
         }
-        let tls_failed = |failure| (ConnectionOutcome::TlsFailed, failure);
-        handshake(services, &mut self.stream, hop, &self.remote, verify).await.map_err(tls_failed)?;
-        self.session.tls_established();
-        // In TLS 1.3 a server's refusal of our handshake arrives only here.
-        self.greeted().await.map_err(tls_failed)
+        let not_tls = match self.event().await {
+            Event::StartTls => match self.handshake(services, attempt).await {
+                Ok(findings) => {
+                    self.session.tls_established();
+                    return self.greeted_in_tls(findings).await;
+                }
+                Err(not_tls) => not_tls,
+            },
+            Event::StartTlsRefused(reply) => {
+                let outcome = Outcome::NoStartTls(Some(reply.code));
+                let failure = Some(Failure::of_reply(reply, Permanence::Temporary));
+                return Opened { outcome, connection: Some(self), failure };
+            }
+            Event::Failed(error) => {
+                let code = match error {
+                    client::Error::PlaintextAfterStartTls => "plaintext-after-starttls",
+                    _ => "connection-closed-after-starttls",
+                };
+                NoTls::failed(FailureReason::with_code(ResultType::ValidationFailure, code), error)
+            }
+            other => {
+                let reason = FailureReason::with_code(ResultType::ValidationFailure, "protocol-error-after-starttls");
+                NoTls { outcome: Outcome::TlsFailed(reason), failure: unexpected(&other) }
+            }
+        };
+        Opened::nothing(not_tls.outcome, not_tls.failure)
+    }
+
+    /// The handshake, with every check that the attempt names; what it does not enforce is only found out.
+    async fn handshake(&mut self, services: &Services, attempt: &Attempt) -> Result<Findings, NoTls> {
+        let name = match &attempt.server_name {
+            Host::Ip(ip) => Ok(ServerName::IpAddress((*ip).into())),
+            Host::Domain(domain) => ServerName::try_from(domain.as_ascii().to_owned()),
+        };
+        let ours = |code| FailureReason::with_code(ResultType::ValidationFailure, code);
+        let name = name.map_err(|error| NoTls::failed(ours("server-name-not-usable"), error))?;
+        let tls = &services.tls;
+        let verifier = Verifier::new(attempt, Arc::clone(&tls.roots), Arc::clone(&tls.provider));
+        let seen = verifier.seen();
+        let tls = ClientTls::with_verifier(Arc::new(verifier));
+        let tls = tls.map_err(|error| NoTls::failed(ours("tls-configuration"), error))?;
+        let shaken = self.stream.connect_tls(&tls, name, &[], Deadline::after(HANDSHAKE)).await;
+        match (shaken.map(drop), seen.findings()) {
+            (Ok(()), Some(findings)) => Ok(findings.clone()),
+            (Ok(()), None) => Err(NoTls::failed(ours("no-certificate"), "the server showed no certificate")),
+            (Err(error), Some(findings)) if is_objection(&error) => {
+                let failure = Failure::temporary(7, 5, "The certificate of the server was refused");
+                Err(NoTls { outcome: Outcome::CertificateRejected(findings.clone()), failure })
+            }
+            (Err(error), _) => Err(NoTls::failed(handshake_reason(&error), error)),
+        }
     }
 
     /// Logs in, with the strongest mechanism that both sides know.
@@ -165,7 +267,10 @@ impl Connection {
             match self.stream.read_buf(&mut buffer).await {
                 Ok(0) => self.session.lost("closed by the server"),
                 Ok(_) => self.session.receive(&buffer),
-                Err(error) => self.session.lost(error.to_string()),
+                Err(error) => {
+                    self.tls_error = rustls_error(&error).map(handshake_failure);
+                    self.session.lost(error.to_string());
+                }
             }
         }
     }
@@ -197,26 +302,30 @@ impl Connection {
     }
 }
 
-async fn handshake(
-    services: &Services,
-    stream: &mut Stream,
-    hop: &NextHop,
-    remote: &Remote,
-    verify: Verify,
-) -> Result<(), Failure> {
-    let tls = match verify {
-        Verify::Pkix => &services.tls.verified,
-        Verify::Nothing => &services.tls.unverified,
+fn rustls_error(error: &std::io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// Whether our verifier ended the handshake.
+fn is_objection(error: &mailstead_net::Error) -> bool {
+    let objection = rustls::Error::InvalidCertificate(rustls::CertificateError::ApplicationVerificationFailure);
+    matches!(error, mailstead_net::Error::Handshake(error) if rustls_error(error) == Some(&objection))
+}
+
+/// A failed handshake as it is reported.
+fn handshake_reason(error: &mailstead_net::Error) -> FailureReason {
+    let code = match error {
+        mailstead_net::Error::TimedOut => "io-timeout-during-handshake",
+        mailstead_net::Error::Handshake(error) => match (rustls_error(error), error.kind()) {
+            (Some(error), _) => return handshake_failure(error),
+            (None, ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+                "connection-closed-during-handshake"
+            }
+            _ => "io-error-during-handshake",
+        },
+        _ => "tls-failed",
     };
-    let name = match &hop.host {
-        Host::Domain(domain) => ServerName::try_from(domain.as_ascii().to_owned())
-            .map_err(|_| Failure::temporary(7, 5, "The server's name cannot be in a certificate").at(remote))?,
-        Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
-    };
-    match stream.connect_tls(tls, name, &[], Deadline::after(HANDSHAKE)).await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Failure::temporary(7, 5, format!("TLS failed: {error}")).at(remote)),
-    }
+    FailureReason::with_code(ResultType::ValidationFailure, code)
 }
 
 /// What the end of a session means for a message. A refused greeting counts as temporary, whatever its code: it is about
@@ -240,6 +349,9 @@ pub(crate) fn request_failure(error: &RequestError) -> Failure {
     match error {
         RequestError::TooLarge { maximum } => {
             Failure::permanent(3, 4, format!("The server takes messages of at most {maximum} octets"))
+        }
+        RequestError::NotOffered("REQUIRETLS") => {
+            Failure::permanent(7, 30, "The server does not offer REQUIRETLS, which the message demands")
         }
         // RFC 6531 §3.6.2 and its enhanced status for it.
         RequestError::NotOffered(_) => {

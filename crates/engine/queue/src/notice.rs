@@ -12,7 +12,7 @@ use mailstead_store::{NewQueued, QueueRow};
 
 use crate::demand::{Demand, MessageClass, Terms, TlsRequirement};
 use crate::notification;
-use crate::outcome::{Failure, Outcome, Remote};
+use crate::outcome::{Dsn, Failure, Outcome, Remote, Taker};
 use crate::queue::{Envelope, Inner};
 use crate::schedule::Schedule;
 use crate::{EnvelopeRecipient, Notification};
@@ -225,11 +225,14 @@ impl Succeeded {
         notification::wants_success(row).then(succeeded)
     }
 
-    /// The same of an outcome in an account of ours.
-    pub(crate) fn locally(row: &QueueRow, outcome: &Outcome) -> Option<Succeeded> {
+    /// The same of an outcome.
+    pub(crate) fn of(row: &QueueRow, outcome: &Outcome) -> Option<Succeeded> {
         match outcome {
-            Outcome::Delivered(reply, None) => Succeeded::if_wanted(row, Action::Delivered, reply, None),
-            Outcome::Delivered(_, Some(_)) | Outcome::Failed(_) => None,
+            Outcome::Delivered(reply, Taker::Account) => Succeeded::if_wanted(row, Action::Delivered, reply, None),
+            Outcome::Delivered(reply, Taker::Server(remote, Dsn::NotOffered)) => {
+                Succeeded::if_wanted(row, Action::Relayed, reply, Some(remote))
+            }
+            Outcome::Delivered(_, Taker::Server(_, Dsn::PassedOn)) | Outcome::Failed(_) => None,
         }
     }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use mailstead_names::{EnhancedStatus, Host, StatusClass};
 use mailstead_smtp::Reply;
 use mailstead_store::Payload;
+use mailstead_tlspolicy::reasons::Shortfall;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -82,6 +83,35 @@ impl Failure {
         Failure { reply: Some(reply), ..Failure::new(permanence, status, text) }
     }
 
+    /// What REQUIRETLS misses at a server: a message demands it of servers as they are (RFC 8689 §4.2.1).
+    #[must_use]
+    pub fn require_tls_unsupported(shortfall: &Shortfall) -> Failure {
+        Failure::permanent(7, 30, sentence(&shortfall.to_string()))
+    }
+
+    /// What a connection that may not be used means. What is missing now may be there later.
+    #[must_use]
+    pub fn of_shortfall(shortfall: &Shortfall) -> Failure {
+        let text = sentence(&shortfall.to_string());
+        match shortfall {
+            Shortfall::NoStartTls | Shortfall::NoEncryptionOnRoute => Failure::temporary(7, 10, text),
+            Shortfall::StsUndecided(_) | Shortfall::TlsaLookupFailed(_) => Failure::temporary(4, 3, text),
+            Shortfall::NotInStsPolicy => Failure::temporary(7, 1, text),
+            Shortfall::Unreachable => Failure::temporary(4, 1, text),
+            _ => Failure::temporary(7, 5, text),
+        }
+    }
+
+    /// The same failure, to be tried again or not.
+    #[must_use]
+    pub fn with_permanence(self, permanence: Permanence) -> Failure {
+        let class = match permanence {
+            Permanence::Temporary => StatusClass::PersistentTransient,
+            Permanence::Permanent => StatusClass::Permanent,
+        };
+        Failure { permanence, status: self.status.with_class(class), ..self }
+    }
+
     /// The failure with the server that is meant.
     #[must_use]
     pub fn at(self, remote: &Remote) -> Failure {
@@ -94,6 +124,12 @@ impl Failure {
     }
 }
 
+/// With a capital letter in front.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 fn truncated(text: &str) -> &str {
     let end = (0..=MAX_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     text.get(..end).unwrap_or_default()
@@ -102,9 +138,25 @@ fn truncated(text: &str) -> &str {
 /// What became of a recipient in one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// A server, or an account, took it.
-    Delivered(Reply, Option<Remote>),
+    Delivered(Reply, Taker),
     Failed(Failure),
+}
+
+/// Who took it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Taker {
+    /// An account of ours.
+    Account,
+    /// Another server.
+    Server(Remote, Dsn),
+}
+
+/// Whether another server knows what the sender asks to be told (RFC 3461 §5.2.1, §5.2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dsn {
+    /// It offers DSN and tells the sender itself.
+    PassedOn,
+    NotOffered,
 }
 
 /// One attempt, as it is remembered in the row.

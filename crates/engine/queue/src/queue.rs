@@ -12,7 +12,6 @@ use tokio::sync::Notify;
 
 use crate::demand::Terms;
 use crate::local::LocalDelivery;
-use crate::policy::TransportPolicy;
 use crate::settings::{OutgoingTls, Settings};
 use crate::worker::Worker;
 use crate::{Demand, EnvelopeRecipient, Error, MessageClass, Metrics, Notification};
@@ -32,8 +31,6 @@ pub struct Services {
     pub resolver: Arc<dyn Resolver>,
     /// Certificates of other servers.
     pub tls: OutgoingTls,
-    /// Which connections may carry a message.
-    pub policy: Arc<dyn TransportPolicy>,
     /// Accounts.
     pub local: Arc<dyn LocalDelivery>,
     /// Spawns the deliveries.

@@ -1,8 +1,10 @@
 //! What the operator decides.
 
+use std::sync::Arc;
+
 use mailstead_names::Domain;
-use mailstead_net::Error;
-use mailstead_net::tls::{ClientTls, Verification};
+use rustls::RootCertStore;
+use rustls::crypto::CryptoProvider;
 
 use crate::NextHop;
 
@@ -25,24 +27,19 @@ impl Settings {
     }
 }
 
-/// The two ways to take a server's certificate.
+/// What connections to other servers are secured with.
 #[derive(Debug, Clone)]
 pub struct OutgoingTls {
-    /// It must be valid for the server's name.
-    pub verified: ClientTls,
-    /// Any will do.
-    pub unverified: ClientTls,
+    /// The authorities that certificates are checked against, enforced or not.
+    pub roots: Arc<RootCertStore>,
+    /// Cryptography.
+    pub provider: Arc<CryptoProvider>,
 }
 
 impl OutgoingTls {
-    /// Both ways, with these roots.
-    ///
-    /// # Errors
-    /// When the TLS library refuses.
-    pub fn new(verification: Verification) -> Result<OutgoingTls, Error> {
-        Ok(OutgoingTls {
-            verified: ClientTls::new(verification)?,
-            unverified: ClientTls::new(Verification::Opportunistic)?,
-        })
+    /// With these authorities.
+    #[must_use]
+    pub fn new(roots: Arc<RootCertStore>) -> OutgoingTls {
+        OutgoingTls { roots, provider: mailstead_net::tls::provider() }
     }
 }

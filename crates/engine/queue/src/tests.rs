@@ -13,17 +13,15 @@ use jiff::Timestamp;
 use mailstead_message::Structure;
 use mailstead_message::header::Fields;
 use mailstead_names::{Address, Domain, Host, ReversePath};
-use mailstead_net::tls::Verification;
 use mailstead_runtime::{BoxFuture, Clock as _, Shutdown, Supervisor};
 use mailstead_smtp::Reply;
 use mailstead_store::{AccountId, Options, QueueRow, Staged, Store};
 use mailstead_testkit::{Certificates, ManualClock, MemoryDialer, ScriptedPeer, SeededRandom, Zones};
 use tempfile::TempDir;
 
-use crate::policy::ConfiguredHop;
 use crate::{
-    Demand, Envelope, EnvelopeRecipient, HopSecurity, LocalDelivery, LocalMessage, MessageClass, Metrics, NextHop,
-    Notification, OutgoingTls, Queue, Services, Settings,
+    Demand, Envelope, EnvelopeRecipient, LocalDelivery, LocalMessage, MessageClass, Metrics, NextHop, Notification,
+    OutgoingTls, Queue, RouteSecurity, Services, Settings,
 };
 
 /// What the scenarios' next hop listens on.
@@ -150,7 +148,7 @@ impl World {
         let (dialer, accounts) = (MemoryDialer::new(), Arc::<Accounts>::default());
         let (shutdown, supervisor) = (Shutdown::new(Duration::from_secs(3)), Supervisor::new());
         let mut settings = Settings::new(Domain::parse("here.example").unwrap());
-        settings.next_hop = Some(hop(HopSecurity::Opportunistic));
+        settings.next_hop = Some(hop(RouteSecurity::Opportunistic));
         change(&mut settings);
         let services = Services {
             store: store.clone(),
@@ -158,11 +156,7 @@ impl World {
             random: Arc::new(SeededRandom::new(1)),
             dialer: Arc::<MemoryDialer>::clone(&dialer),
             resolver: Arc::new(Zones::new()),
-            tls: OutgoingTls {
-                verified: Certificates::trusting_client(),
-                unverified: mailstead_net::tls::ClientTls::new(Verification::Opportunistic).unwrap(),
-            },
-            policy: Arc::new(ConfiguredHop),
+            tls: OutgoingTls::new(Certificates::roots()),
             local: Arc::<Accounts>::clone(&accounts),
             supervisor: supervisor.clone(),
             shutdown: shutdown.clone(),
@@ -273,7 +267,7 @@ fn address() -> SocketAddr {
     HOP.parse().unwrap()
 }
 
-fn hop(security: HopSecurity) -> NextHop {
+fn hop(security: RouteSecurity) -> NextHop {
     NextHop { host: Host::Ip(address().ip()), port: address().port(), security, credentials: None }
 }
 

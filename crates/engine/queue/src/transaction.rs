@@ -4,18 +4,21 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use mailstead_dns::Authenticity;
 use mailstead_names::{EhloName, Host};
 use mailstead_net::Target;
 use mailstead_runtime::Deadline;
 use mailstead_smtp::client::{self, Event, Recipient, Stage};
-use mailstead_smtp::{Body, Mail};
+use mailstead_smtp::{Body, Extension, Mail};
 use mailstead_store::{MessageReader, QueueRow};
+use mailstead_tlspolicy::facts::{self, Destination, MxRecords, StsState, TlsRequirement, TlsaState};
+use mailstead_tlspolicy::judge::{self, Next, Verdict, judge};
+use mailstead_tlspolicy::plan::{Attempt, Channel, HostPlan, Way, plan};
 
-use crate::connection::{Connection, NotConnected, request_failure, session_failure, unexpected};
+use crate::connection::{Connection, Opened, request_failure, session_failure, unexpected};
 use crate::demand::Demand;
 use crate::notification;
-use crate::outcome::{Failure, Outcome, Permanence, Remote};
-use crate::policy::{HostPlan, Verdict};
+use crate::outcome::{Dsn, Failure, Outcome, Permanence, Remote, Taker};
 use crate::queue::Inner;
 use crate::route::NextHop;
 
@@ -35,6 +38,31 @@ pub(crate) enum Ended {
     NotReached(Failure),
 }
 
+/// What went wrong so far.
+#[derive(Debug, Default)]
+struct Missed {
+    last: Option<Failure>,
+    /// Something else than REQUIRETLS was missing somewhere, so that it may be had another time.
+    passing: bool,
+    /// A server could be reached, so that another message may be let through.
+    reached: bool,
+}
+
+impl Missed {
+    fn record(&mut self, outcome: &judge::Outcome, next: Next, failure: Failure) {
+        self.passing |= next != Next::RequireTlsUnsupported;
+        self.reached |= *outcome != judge::Outcome::Unreachable;
+        self.last = Some(failure);
+    }
+
+    /// REQUIRETLS that no server grants fails for good (RFC 8689 §4.2.1); all else may pass.
+    fn ended(self, all: impl FnOnce(&Failure) -> Vec<Outcome>) -> Ended {
+        let last = self.last.unwrap_or_else(|| Failure::temporary(4, 1, "The server has no address"));
+        let failure = if self.passing { last.with_permanence(Permanence::Temporary) } else { last };
+        if self.reached { Ended::Answered(all(&failure)) } else { Ended::NotReached(failure) }
+    }
+}
+
 /// One message for one next hop.
 pub(crate) struct Transmission<'a> {
     pub(crate) inner: &'a Inner,
@@ -46,43 +74,85 @@ pub(crate) struct Transmission<'a> {
 }
 
 impl Transmission<'_> {
-    /// Connects as the policy allows, and sends.
+    /// Connects as planned, and sends.
     pub(crate) async fn run(&self) -> Ended {
-        let services = &self.inner.services;
-        let attempts = match services.policy.plan(self.hop, self.demand) {
-            HostPlan::Refuse(failure) => return Ended::Answered(self.all(&failure)),
-            HostPlan::Attempts(attempts) => attempts,
+        let destination = Destination {
+            next_hop: facts::NextHop::Route(self.hop.security),
+            mx: MxRecords::Implicit(Authenticity::Secure),
+            sts: StsState::NotFound,
+        };
+        let host = facts::Host { name: self.hop.host.clone(), tlsa: TlsaState::Absent };
+        let HostPlan { way, reasons, .. } = plan(&destination, &host, self.demand);
+        tracing::debug!(host = %self.hop.host, ?reasons, "planned");
+        let attempts = match way {
+            Way::Attempts(attempts) => attempts,
+            Way::Skip(shortfall) => return Ended::Answered(self.all(&Failure::of_shortfall(&shortfall))),
+            Way::RequireTlsUnsupported(shortfall) => {
+                return Ended::Answered(self.all(&Failure::require_tls_unsupported(&shortfall)));
+            }
         };
         let addresses = match self.addresses().await {
             Ok(addresses) => addresses,
             Err(failure) => return Ended::NotReached(failure),
         };
-        let mut last = Failure::temporary(4, 1, "The server has no address");
+        let mut missed = Missed::default();
         for ip in addresses.into_iter().take(MAX_ADDRESSES) {
-            let remote = Remote { host: self.hop.host.clone(), ip: Some(ip) };
-            let target = Target::from(SocketAddr::new(ip, self.hop.port));
-            for attempt in &attempts {
-                let name = EhloName::Domain(self.inner.settings.hostname.clone());
-                let deadline = Deadline::after(PER_ADDRESS);
-                let opened =
-                    Connection::open(services, name, self.hop, remote.clone(), target, *attempt, deadline).await;
-                let (outcome, connection) = match opened {
-                    Ok(connection) => (crate::policy::ConnectionOutcome::Ready, Some(connection)),
-                    Err(NotConnected { outcome, failure }) => {
-                        tracing::info!(host = %self.hop.host, %ip, ?attempt, reason = failure.text, "no connection");
-                        last = failure;
-                        (outcome, None)
-                    }
-                };
-                services.metrics.connection(if connection.is_some() { "ready" } else { "failed" });
-                match (services.policy.judge(*attempt, &outcome), connection) {
-                    (Verdict::Transact, Some(connection)) => return self.over(connection).await,
-                    (Verdict::NextHost, _) => break,
-                    (Verdict::NextAttempt | Verdict::Transact, _) => {}
-                }
+            if let Some(connection) = self.connect(ip, &attempts, &mut missed).await {
+                return self.over(connection).await;
             }
         }
-        Ended::NotReached(last)
+        missed.ended(|failure| self.all(failure))
+    }
+
+    /// A connection to this address that the message may use.
+    async fn connect(&self, ip: IpAddr, attempts: &[Attempt], missed: &mut Missed) -> Option<Connection> {
+        let services = &self.inner.services;
+        let remote = Remote { host: self.hop.host.clone(), ip: Some(ip) };
+        let target = Target::from(SocketAddr::new(ip, self.hop.port));
+        let mut in_the_clear = None;
+        for attempt in attempts {
+            let opened = match (attempt.channel, in_the_clear.take()) {
+                // Greeted already, when TLS was not to be had there.
+                (Channel::Plaintext, Some(connection)) => {
+                    Opened { outcome: judge::Outcome::Clear, connection: Some(connection), failure: None }
+                }
+                _ => {
+                    let name = EhloName::Domain(self.inner.settings.hostname.clone());
+                    let deadline = Deadline::after(PER_ADDRESS);
+                    Connection::open(services, name, remote.clone(), target, attempt, deadline).await
+                }
+            };
+            let Verdict { next, shortfall, .. } = judge(attempt, &opened.outcome);
+            let usable = next == Next::Transact && opened.connection.is_some();
+            services.metrics.connection(if usable { "ready" } else { "failed" });
+            if usable {
+                return opened.connection;
+            }
+            let failure = match (&shortfall, opened.failure) {
+                (Some(shortfall), _) if next == Next::RequireTlsUnsupported => {
+                    Failure::require_tls_unsupported(shortfall).at(&remote)
+                }
+                (Some(shortfall), failure) if shortfall.is_policy() || failure.is_none() => {
+                    Failure::of_shortfall(shortfall).at(&remote)
+                }
+                (_, Some(failure)) => failure,
+                (_, None) => Failure::temporary(4, 2, "The connection failed").at(&remote),
+            };
+            tracing::info!(host = %self.hop.host, %ip, channel = ?attempt.channel, reason = failure.text, "no connection");
+            missed.record(&opened.outcome, next, failure);
+            match (opened.outcome, opened.connection) {
+                (judge::Outcome::NoStartTls(_), Some(connection)) => in_the_clear = Some(connection),
+                (_, Some(mut connection)) => connection.quit().await,
+                (_, None) => {}
+            }
+            if next != Next::NextAttempt {
+                break;
+            }
+        }
+        if let Some(mut connection) = in_the_clear {
+            connection.quit().await;
+        }
+        None
     }
 
     fn all(&self, failure: &Failure) -> Vec<Outcome> {
@@ -128,10 +198,12 @@ impl Transmission<'_> {
                 Err(failure) => break failure,
             };
             let closing = result.closing;
+            let offered = connection.session.extensions().contains(&Extension::Dsn);
+            let dsn = if offered { Dsn::PassedOn } else { Dsn::NotOffered };
             let taken = result.recipients.iter().any(|(_, recipient)| matches!(recipient, Recipient::Accepted(_)));
             let mut again = Vec::new();
             for (index, (_, recipient)) in pending.iter().zip(result.recipients) {
-                match settled(recipient, &connection.remote, taken && !closing) {
+                match settled(recipient, &connection.remote, dsn, taken && !closing) {
                     Some(outcome) => outcomes[*index] = Some(outcome),
                     None => again.push(*index),
                 }
@@ -153,6 +225,7 @@ impl Transmission<'_> {
             size: Some(self.message.size()),
             body: first.eight_bit.then_some(Body::EightBitMime),
             smtputf8: first.smtputf8,
+            require_tls: self.demand.requirement == TlsRequirement::RequireTls,
             ..notification::mail(first)
         };
         let recipients = which.iter().filter_map(|index| self.rows.get(*index)).map(notification::rcpt).collect();
@@ -190,10 +263,10 @@ impl Transmission<'_> {
 }
 
 /// What a server's answer means for a recipient; `None` where another transaction may follow at once.
-fn settled(recipient: Recipient, remote: &Remote, may_follow: bool) -> Option<Outcome> {
+fn settled(recipient: Recipient, remote: &Remote, dsn: Dsn, may_follow: bool) -> Option<Outcome> {
     let permanence = if recipient.is_permanent() { Permanence::Permanent } else { Permanence::Temporary };
     Some(match recipient {
-        Recipient::Accepted(reply) => Outcome::Delivered(reply, Some(remote.clone())),
+        Recipient::Accepted(reply) => Outcome::Delivered(reply, Taker::Server(remote.clone(), dsn)),
         Recipient::NotSent if may_follow => return None,
         // Too many recipients, RFC 5321 §4.5.3.1.10: the rest goes next.
         Recipient::Refused(Stage::Rcpt, reply) if may_follow && matches!(reply.code, 452 | 552) => return None,

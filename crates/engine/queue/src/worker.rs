@@ -15,7 +15,7 @@ use crate::Error;
 use crate::demand::{MessageClass, Terms};
 use crate::local::{LocalMessage, LocalRecipient};
 use crate::notice::{Affected, Succeeded};
-use crate::outcome::{AttemptRecord, Failure, Outcome, Permanence, remember};
+use crate::outcome::{AttemptRecord, Failure, Outcome, Permanence, Taker, remember};
 use crate::queue::Inner;
 use crate::schedule::Schedule;
 use crate::transaction::{Ended, Transmission};
@@ -313,9 +313,8 @@ impl Inner {
         let mut affected = Vec::new();
         let mut succeeded = Vec::new();
         for (group, outcomes) in groups {
-            let of_ours =
-                group.rows.iter().zip(&outcomes).filter_map(|(row, outcome)| Succeeded::locally(row, outcome));
-            succeeded.push((group.terms.class, of_ours.collect::<Vec<_>>()));
+            let told = group.rows.iter().zip(&outcomes).filter_map(|(row, outcome)| Succeeded::of(row, outcome));
+            succeeded.push((group.terms.class, told.collect::<Vec<_>>()));
             let (mut delayed, mut failed) = (Vec::new(), Vec::new());
             for (row, outcome) in group.rows.into_iter().zip(outcomes) {
                 let (id, settlement, told) = self.settlement(route, row, outcome, group.terms.class);
@@ -367,8 +366,11 @@ impl Inner {
     ) -> (QueueId, Settlement, Option<Affected>) {
         let (id, recipient, attempts) = (row.id, row.recipient.to_string(), row.attempts);
         let failure = match outcome {
-            Outcome::Delivered(reply, remote) => {
-                let host = remote.map(|remote| remote.host.to_string());
+            Outcome::Delivered(reply, taker) => {
+                let host = match taker {
+                    Taker::Account => None,
+                    Taker::Server(remote, _) => Some(remote.host.to_string()),
+                };
                 tracing::info!(%id, %recipient, host, attempts, code = reply.code, "delivered");
                 self.services.metrics.attempt(route, "delivered");
                 return (id, Settlement::Finished, None);
@@ -408,7 +410,7 @@ impl Group {
 
 fn local_outcome(reply: Reply) -> Outcome {
     match reply.severity() {
-        Severity::Completion => Outcome::Delivered(reply, None),
+        Severity::Completion => Outcome::Delivered(reply, Taker::Account),
         Severity::Permanent => Outcome::Failed(Failure::of_reply(reply, Permanence::Permanent)),
         Severity::Intermediate | Severity::Transient => {
             Outcome::Failed(Failure::of_reply(reply, Permanence::Temporary))

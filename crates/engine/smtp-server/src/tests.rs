@@ -16,7 +16,7 @@ use mailstead_dns::{LookupErrorKind, Mx, Record, RecordType, Resolver, Target, T
 use mailstead_login::Login;
 use mailstead_names::{Domain, Secret};
 use mailstead_net::limits::{AuthFailureSettings, AuthFailures, ConnectionLimitSettings, ConnectionLimits};
-use mailstead_net::tls::{ServerTls, Verification};
+use mailstead_net::tls::ServerTls;
 use mailstead_net::{Admission, Connection, ConnectionId, Refusal, Stream};
 use mailstead_queue::OutgoingTls;
 use mailstead_runtime::{Clock, Deadline, Shutdown, Supervisor};
@@ -167,8 +167,7 @@ impl Setting {
                 random: random.clone(),
                 dialer: MemoryDialer::new(),
                 resolver: Arc::new(Zones::new()),
-                tls: OutgoingTls::new(Verification::Opportunistic).unwrap(),
-                policy: Arc::new(mailstead_queue::policy::ConfiguredHop),
+                tls: OutgoingTls::new(Certificates::roots()),
                 local: Arc::new(delivery),
                 supervisor: Supervisor::new(),
                 shutdown: shutdown.clone(),

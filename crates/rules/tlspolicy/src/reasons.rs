@@ -33,6 +33,14 @@ pub enum Shortfall {
     Unreachable,
 }
 
+impl Shortfall {
+    /// Whether a rule stands in the way, and not only that something does not work.
+    #[must_use]
+    pub fn is_policy(&self) -> bool {
+        !matches!(self, Shortfall::Unreachable | Shortfall::TlsFailed(_) | Shortfall::NoStartTls)
+    }
+}
+
 impl fmt::Display for Shortfall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -139,7 +139,7 @@ async fn the_null_sender_is_not_told_of_success() {
 
 #[tokio::test]
 async fn a_server_that_offers_dsn_gets_what_was_asked_for() {
-    let world = World::with(|settings| settings.next_hop = Some(hop(HopSecurity::Plaintext))).await;
+    let world = World::with(|settings| settings.next_hop = Some(hop(RouteSecurity::Plaintext))).await;
     let recipients = vec![recipient("a@other.example", "SUCCESS"), Address::parse("b@other.example").unwrap().into()];
     world.submit_asking(YOU, recipients, asking(Some(Ret::Headers)), Demand::default()).await;
     let peer = world.peer(
@@ -173,7 +173,7 @@ async fn relaying_to_a_server_without_dsn_can_be_told() {
     let recipients = vec![recipient("a@other.example", "SUCCESS"), recipient("b@other.example", "NEVER")];
     world.submit_asking(YOU, recipients, asking(None), Demand::default()).await;
     let rows = world.rows().await;
-    let (reply, remote) = (reply(250, "2.6.0", "taken"), Remote { host: hop(HopSecurity::Plaintext).host, ip: None });
+    let (reply, remote) = (reply(250, "2.6.0", "taken"), Remote { host: hop(RouteSecurity::Plaintext).host, ip: None });
     let relayed = |row| Succeeded::if_wanted(row, Action::Relayed, &reply, Some(&remote));
     assert!(relayed(&rows[1]).is_none());
     let succeeded = [relayed(&rows[0]).unwrap()];
@@ -209,4 +209,18 @@ async fn a_notice_is_protected_as_its_message_was() {
         let notice = world.queue.inner.success_notice(&succeeded, MessageClass::Submission).await.unwrap().unwrap();
         assert_eq!(Terms::decode(&notice.demand).unwrap().demand, expected);
     }
+}
+
+#[tokio::test]
+async fn success_beyond_a_server_without_dsn_is_told_as_relayed() {
+    let world = World::with(|settings| settings.next_hop = Some(hop(RouteSecurity::Plaintext))).await;
+    let recipients = vec![recipient("a@other.example", "SUCCESS")];
+    world.submit_asking(YOU, recipients, asking(None), Demand::default()).await;
+    let peer = world.peer(smtp::ACCEPTS);
+    world.run();
+    world.empty().await;
+    peer.await.unwrap();
+    let told = world.accounts.delivered().remove(0);
+    assert_eq!(told.status("Action").as_deref(), Some("relayed"));
+    assert_eq!(told.status("Remote-MTA").as_deref(), Some("dns; [192.0.2.25]"));
 }

@@ -8,7 +8,7 @@ use crate::{Plaintext, TlsRequirement};
 
 #[tokio::test]
 async fn one_transaction_for_all_recipients_of_a_destination_and_an_answer_for_each() {
-    let world = World::with(|settings| settings.next_hop = Some(hop(HopSecurity::Plaintext))).await;
+    let world = World::with(|settings| settings.next_hop = Some(hop(RouteSecurity::Plaintext))).await;
     world.submit(&["a@other.example", "no@other.example", "later@other.example"]).await;
     let peer = world.peer(
         "S: 220 hop.example ESMTP
@@ -78,7 +78,7 @@ const NO_TLS: &str = "S: 220 hop
     S: 250 hop
     C: QUIT
     S: 221 bye";
-const ACCEPTS: &str = "S: 220 hop
+pub(super) const ACCEPTS: &str = "S: 220 hop
     C: EHLO here.example
     S: 250 hop
     C: MAIL FROM:<you@here.example>
@@ -93,10 +93,31 @@ const ACCEPTS: &str = "S: 220 hop
     S: 221 bye";
 
 #[tokio::test]
-async fn without_tls_a_second_connection_goes_in_the_clear_where_that_is_allowed() {
+async fn without_tls_the_connection_goes_on_in_the_clear_where_that_is_allowed() {
     let world = World::new().await;
     world.submit(&["a@other.example"]).await;
-    let (first, second) = (world.peer(NO_TLS), world.peer(ACCEPTS));
+    let peer = world.peer(ACCEPTS);
+    world.run();
+    world.empty().await;
+    peer.await.unwrap();
+    assert_eq!(world.dialer.dialled().len(), 1);
+}
+
+#[tokio::test]
+async fn after_a_failed_handshake_a_second_connection_goes_in_the_clear_where_that_is_allowed() {
+    let world = World::new().await;
+    world.submit(&["a@other.example"]).await;
+    let first = world.peer(
+        "S: 220 hop
+         C: EHLO here.example
+         S: 250-hop
+         S: 250 STARTTLS
+         C: STARTTLS
+         S: 220 go
+         S: this is not TLS
+         S: <close>",
+    );
+    let second = world.peer(ACCEPTS);
     world.run();
     world.empty().await;
     first.await.unwrap();
@@ -118,11 +139,77 @@ async fn a_message_that_forbids_plaintext_waits() {
     assert_eq!(remembered[0].host.as_deref(), Some("[192.0.2.25] [192.0.2.25]"));
 }
 
+const REQUIRE_TLS: Demand = Demand { requirement: TlsRequirement::RequireTls, plaintext: Plaintext::Forbidden };
+
+/// A relay whose certificate the tests' authority has issued.
+fn verified_hop() -> NextHop {
+    let loopback: SocketAddr = "127.0.0.1:25".parse().unwrap();
+    let (host, port) = (Host::Ip(loopback.ip()), loopback.port());
+    NextHop { host, port, security: RouteSecurity::StartTls, credentials: None }
+}
+
+/// A queue with a message that demands REQUIRETLS, and its relay after TLS has begun.
+async fn requiring_tls(certificate: &[&str], hop: NextHop) -> (World, ScriptedPeer) {
+    let address = match hop.host {
+        Host::Ip(ip) => SocketAddr::new(ip, hop.port),
+        Host::Domain(_) => panic!("by number only"),
+    };
+    let world = World::with(|settings| settings.next_hop = Some(hop)).await;
+    world.submit_as("<you@here.example>", &["a@other.example"], REQUIRE_TLS).await;
+    let mut peer = ScriptedPeer::new(world.dialer.expect(address));
+    world.run();
+    peer.play("S: 220 hop\n C: EHLO here.example\n S: 250-hop\n S: 250 STARTTLS\n C: STARTTLS\n S: 220 go").await;
+    // One that our side refuses does not come about on the peer's.
+    let tls = Certificates::server(certificate);
+    let _ = peer.stream().start_tls(&tls, &[], mailstead_runtime::Deadline::NEVER).await;
+    (world, peer)
+}
+
 #[tokio::test]
-async fn requiretls_that_cannot_be_assured_is_given_back_without_dialling() {
-    let world = World::new().await;
-    let demand = Demand { requirement: TlsRequirement::RequireTls, plaintext: Plaintext::Forbidden };
-    world.submit_as("<you@here.example>", &["a@other.example"], demand).await;
+async fn requiretls_is_passed_on_over_verified_tls_to_a_server_that_offers_it() {
+    let (world, mut peer) = requiring_tls(&["hop.example"], verified_hop()).await;
+    peer.play(
+        "C: EHLO here.example
+         S: 250-hop
+         S: 250 REQUIRETLS
+         C: MAIL FROM:<you@here.example> REQUIRETLS
+         S: 250 ok
+         C: RCPT TO:<a@other.example>
+         S: 250 ok
+         C: DATA
+         S: 354 go
+         C: <data>
+         S: 250 taken
+         C: QUIT
+         S: 221 bye",
+    )
+    .await;
+    world.empty().await;
+    assert!(world.accounts.delivered().is_empty());
+}
+
+#[tokio::test]
+async fn requiretls_that_a_server_does_not_offer_is_given_back() {
+    let (world, mut peer) = requiring_tls(&["hop.example"], verified_hop()).await;
+    peer.play("C: EHLO here.example\n S: 250 hop\n C: QUIT\n S: 221 bye").await;
+    world.empty().await;
+    assert_eq!(world.accounts.delivered()[0].status("Status").as_deref(), Some("5.7.30"));
+}
+
+#[tokio::test]
+async fn requiretls_waits_where_the_certificate_is_wrong() {
+    // The tests' certificates are for loopback addresses, and for no other.
+    let (world, _peer) = requiring_tls(&["hop.example"], hop(RouteSecurity::Opportunistic)).await;
+    let row = world.deferred(1).await.remove(0);
+    let remembered = crate::attempts(row.result.as_ref()).unwrap();
+    assert_eq!(remembered[0].status, "4.7.5");
+    assert!(remembered[0].text.contains("certificate-host-mismatch"), "{}", remembered[0].text);
+}
+
+#[tokio::test]
+async fn requiretls_is_given_back_without_dialling_where_the_relay_has_no_tls() {
+    let world = World::with(|settings| settings.next_hop = Some(hop(RouteSecurity::Plaintext))).await;
+    world.submit_as("<you@here.example>", &["a@other.example"], REQUIRE_TLS).await;
     world.run();
     world.empty().await;
     assert!(world.dialer.dialled().is_empty());
@@ -131,7 +218,7 @@ async fn requiretls_that_cannot_be_assured_is_given_back_without_dialling() {
 
 #[tokio::test]
 async fn a_server_that_takes_few_recipients_gets_the_rest_at_once() {
-    let world = World::with(|settings| settings.next_hop = Some(hop(HopSecurity::Plaintext))).await;
+    let world = World::with(|settings| settings.next_hop = Some(hop(RouteSecurity::Plaintext))).await;
     world.submit(&["a@other.example", "b@other.example", "c@other.example"]).await;
     let peer = world.peer(
         "S: 220 hop
@@ -169,7 +256,7 @@ async fn a_server_that_takes_few_recipients_gets_the_rest_at_once() {
 
 #[tokio::test]
 async fn when_nobody_answers_the_other_messages_do_not_try() {
-    let world = World::with(|settings| settings.next_hop = Some(hop(HopSecurity::Plaintext))).await;
+    let world = World::with(|settings| settings.next_hop = Some(hop(RouteSecurity::Plaintext))).await;
     world.submit(&["a@other.example"]).await;
     world.submit(&["b@other.example"]).await;
     world.run();
@@ -181,7 +268,7 @@ async fn when_nobody_answers_the_other_messages_do_not_try() {
 
 #[tokio::test]
 async fn an_internationalised_address_needs_a_server_that_takes_it() {
-    let world = World::with(|settings| settings.next_hop = Some(hop(HopSecurity::Plaintext))).await;
+    let world = World::with(|settings| settings.next_hop = Some(hop(RouteSecurity::Plaintext))).await;
     world.submit(&["jörg@other.example"]).await;
     let peer = world.peer("S: 220 hop\n C: EHLO here.example\n S: 250 hop\n C: QUIT\n S: 221 bye");
     world.run();
@@ -194,7 +281,7 @@ async fn an_internationalised_address_needs_a_server_that_takes_it() {
 
 #[tokio::test]
 async fn a_connection_lost_after_the_message_is_tried_again() {
-    let world = World::with(|settings| settings.next_hop = Some(hop(HopSecurity::Plaintext))).await;
+    let world = World::with(|settings| settings.next_hop = Some(hop(RouteSecurity::Plaintext))).await;
     world.submit(&["a@other.example"]).await;
     let peer = world.peer(
         "S: 220 hop
@@ -221,7 +308,7 @@ async fn a_connection_lost_after_the_message_is_tried_again() {
 
 #[tokio::test]
 async fn a_server_that_refuses_to_serve_is_asked_again_later() {
-    let world = World::with(|settings| settings.next_hop = Some(hop(HopSecurity::Plaintext))).await;
+    let world = World::with(|settings| settings.next_hop = Some(hop(RouteSecurity::Plaintext))).await;
     world.submit(&["a@other.example"]).await;
     let peer = world.peer("S: 554 5.7.1 not today\n S: <close>");
     world.run();
@@ -233,7 +320,7 @@ async fn a_server_that_refuses_to_serve_is_asked_again_later() {
 
 #[tokio::test]
 async fn a_next_hop_that_must_be_verified_and_is_another_gets_nothing() {
-    let world = World::with(|settings| settings.next_hop = Some(hop(HopSecurity::Implicit))).await;
+    let world = World::with(|settings| settings.next_hop = Some(hop(RouteSecurity::Implicit))).await;
     world.submit(&["a@other.example"]).await;
     let mut peer = ScriptedPeer::new(world.dialer.expect(address()));
     world.run();
@@ -252,7 +339,7 @@ async fn credentials_are_shown_to_the_verified_server_only() {
     let next_hop = NextHop {
         host: Host::Ip(loopback.ip()),
         port: loopback.port(),
-        security: HopSecurity::Implicit,
+        security: RouteSecurity::Implicit,
         credentials: Some(credentials),
     };
     let world = World::with(|settings| settings.next_hop = Some(next_hop)).await;
@@ -294,7 +381,7 @@ async fn without_a_route_mail_for_elsewhere_comes_back_at_once() {
 #[tokio::test]
 async fn no_more_destinations_at_once_than_the_settings_say_and_one_connection_to_each() {
     let world = World::with(|settings| {
-        settings.next_hop = Some(hop(HopSecurity::Plaintext));
+        settings.next_hop = Some(hop(RouteSecurity::Plaintext));
         settings.concurrency = 2;
     })
     .await;
