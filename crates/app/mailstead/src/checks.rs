@@ -20,7 +20,7 @@ mod tlsrpt;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mailstead_dns::{Authenticity, Existence};
+use mailstead_dns::{Authenticity, Existence, LookupError, Resolver, Txt};
 use mailstead_mailauth::{Answered, Consulted, Evidence};
 use mailstead_names::{Domain, EhloName, ReversePath};
 use mailstead_net::resolver::DnsResolver;
@@ -173,6 +173,21 @@ async fn resolver(source: &DnsSource) -> Result<DnsResolver, Failure> {
     }
     say_notice(&resolver).await;
     Ok(resolver)
+}
+
+/// The TXT records below a domain, each in one piece; the inner error is a look-up without an answer.
+async fn texts(
+    domain: &Domain,
+    labels: &str,
+    resolver: &dyn Resolver,
+    evidence: &mut Evidence,
+) -> Result<Result<Vec<String>, LookupError>, Failure> {
+    let name = domain
+        .prepend(labels)
+        .map_err(|error| Failure::new(format!("the name of the record would be no name: {error}")))?;
+    let answer = evidence.records::<Txt>(resolver, &name).await;
+    let text = |record: &Txt| String::from_utf8_lossy(&record.joined()).into_owned();
+    Ok(answer.map(|answer| answer.records.iter().map(text).collect()))
 }
 
 fn now() -> SystemTime {

@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailstead_names::{EhloName, Host, Secret};
-use mailstead_net::tls::ClientTls;
+use mailstead_names::{EhloName, Secret};
+use mailstead_net::tls::{ClientTls, rustls_error, server_name};
 use mailstead_net::{Stream, Target};
 use mailstead_runtime::Deadline;
 use mailstead_sasl::client::{Credentials, Exchange, Options, choose};
@@ -16,7 +16,6 @@ use mailstead_tlspolicy::judge::{Outcome, RequireTlsOffer};
 use mailstead_tlspolicy::plan::{Attempt, Channel};
 use mailstead_tlspolicy::report::{FailureReason, ResultType, handshake_failure};
 use mailstead_tlspolicy::verify::{Findings, Verifier};
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::outcome::{Failure, Permanence, Remote};
@@ -51,7 +50,7 @@ pub(crate) struct Opened {
     pub(crate) outcome: Outcome,
     /// The idle session, where there is one: with TLS or, where TLS was not to be had, still in the clear.
     pub(crate) connection: Option<Connection>,
-    /// What is told if nothing else works.
+    /// What is told if nothing else works, without the server that is meant.
     pub(crate) failure: Option<Failure>,
 }
 
@@ -77,18 +76,6 @@ impl Opened {
 impl Connection {
     /// Dials and greets as the attempt says. Whether the connection may be used is not decided here.
     pub(crate) async fn open(
-        services: &Services,
-        name: EhloName,
-        remote: Remote,
-        target: Target,
-        attempt: &Attempt,
-        deadline: Deadline,
-    ) -> Opened {
-        let opened = Connection::try_open(services, name, remote.clone(), target, attempt, deadline).await;
-        Opened { failure: opened.failure.map(|failure| failure.at(&remote)), ..opened }
-    }
-
-    async fn try_open(
         services: &Services,
         name: EhloName,
         remote: Remote,
@@ -186,12 +173,9 @@ impl Connection {
 
     /// The handshake, with every check that the attempt names; what it does not enforce is only found out.
     async fn handshake(&mut self, services: &Services, attempt: &Attempt) -> Result<Findings, NoTls> {
-        let name = match &attempt.server_name {
-            Host::Ip(ip) => Ok(ServerName::IpAddress((*ip).into())),
-            Host::Domain(domain) => ServerName::try_from(domain.as_ascii().to_owned()),
-        };
         let ours = |code| FailureReason::with_code(ResultType::ValidationFailure, code);
-        let name = name.map_err(|error| NoTls::failed(ours("server-name-not-usable"), error))?;
+        let name =
+            server_name(&attempt.server_name).map_err(|error| NoTls::failed(ours("server-name-not-usable"), error))?;
         let tls = &services.tls;
         let verifier = Verifier::new(attempt, Arc::clone(&tls.roots), Arc::clone(&tls.provider));
         let seen = verifier.seen();
@@ -300,10 +284,6 @@ impl Connection {
         }
         self.stream.close(Deadline::after(Duration::from_secs(5))).await;
     }
-}
-
-fn rustls_error(error: &std::io::Error) -> Option<&rustls::Error> {
-    error.get_ref()?.downcast_ref()
 }
 
 /// Whether our verifier ended the handshake.

@@ -246,7 +246,7 @@ impl Gatherer {
         if reported.is_some() && answer.records.iter().any(|ip| self.own.addresses.contains(ip)) {
             return Err(at_host(Nobody::ours(name)));
         }
-        let chain = address_chain(&answer);
+        let chain = AddressChain::of(&answer);
         let tlsa = match destination.next_hop {
             NextHop::Domain { .. } => self.tlsa(destination.mx, name, &chain).await,
             NextHop::Address(_) | NextHop::Route(_) => TlsaState::Absent,
@@ -274,14 +274,6 @@ impl Gatherer {
 fn found(base: TlsaBaseDomain, records: Vec<Tlsa>) -> TlsaState {
     let usable = to_be_tried(&records, Purpose::Smtp);
     if usable.is_empty() { TlsaState::Unusable { base, records } } else { TlsaState::Usable { base, records: usable } }
-}
-
-/// How addresses were found (RFC 7672 §2.2.2).
-pub(crate) fn address_chain(answer: &Answer<IpAddr>) -> AddressChain {
-    AddressChain {
-        initial: answer.chain.first().map_or(answer.record_authenticity, |hop| hop.authenticity),
-        alias: answer.chain.last().map(|hop| (hop.to.clone(), answer.authenticity())),
-    }
 }
 
 #[cfg(test)]

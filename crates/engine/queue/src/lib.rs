@@ -4,8 +4,7 @@
 //! [`Queue::enqueue`] stores a message for all its recipients in one transaction; [`Queue::run`] claims what is due,
 //! counting each attempt before it is made, delivers, and settles the outcome together with the notice about it
 //! (RFC 3464). When to try again is [`schedule`], whether a connection may carry a message is decided by
-//! [`mailstead_tlspolicy`], how mail gets
-//! into an account is the [`LocalDelivery`] that the application provides.
+//! [`mailstead_tlspolicy`], how mail gets into an account is the [`LocalDelivery`] that the application provides.
 //!
 //! Implements the client's part of RFC 5321 §4.5.4. Message syntax, SMTP and SASL are in the wire crates, rows in the
 //! store.
@@ -37,7 +36,7 @@ pub use error::Error;
 pub use local::{LocalDelivery, LocalMessage, LocalRecipient};
 pub use mailstead_tlspolicy::facts::RouteSecurity;
 pub use metrics::Metrics;
-pub use notification::{EnvelopeRecipient, Notification};
+pub use notification::{EnvelopeRecipient, Notification, original_recipient};
 pub use outcome::{AttemptRecord, Failure, Permanence, Remote, attempts};
 pub use queue::{Envelope, Queue, Services};
 pub use route::NextHop;

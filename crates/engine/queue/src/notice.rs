@@ -145,11 +145,7 @@ impl Inner {
         };
         self.services.metrics.notice(kind);
         let terms = Terms {
-            // RFC 8689 §5: a notice is protected as its message was.
-            demand: match terms.demand.requirement {
-                TlsRequirement::RequireTls => terms.demand,
-                TlsRequirement::Opportunistic | TlsRequirement::TlsRequiredNo => Demand::default(),
-            },
+            demand: terms.demand.of_notice(),
             class: MessageClass::Notice,
             // The submitter's account gets it, whatever address it sent from.
             account: row.submitter.map(|account| account.0),
@@ -183,8 +179,7 @@ fn remote_mta(remote: Option<&Remote>) -> Option<RemoteMta> {
 }
 
 fn original_recipient(row: &QueueRow) -> Option<OriginalRecipient> {
-    let orcpt = notification::orcpt(row)?;
-    Some(OriginalRecipient { addr_type: orcpt.addr_type().to_owned(), address: orcpt.address().to_owned() })
+    notification::orcpt(row).as_ref().map(notification::original_recipient)
 }
 
 impl Affected {

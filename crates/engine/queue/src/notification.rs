@@ -1,6 +1,7 @@
 //! What a sender asks to be told about delivery (RFC 3461): from the envelope into the rows, and from the rows to the
 //! next server and to the notices.
 
+use mailstead_message::dsn::OriginalRecipient;
 use mailstead_names::{Address, ForwardPath};
 use mailstead_smtp::{Mail, Notify, Orcpt, Rcpt, Ret};
 use mailstead_store::QueueRow;
@@ -29,6 +30,12 @@ impl From<Address> for EnvelopeRecipient {
     fn from(address: Address) -> EnvelopeRecipient {
         EnvelopeRecipient { address, notify: None, orcpt: None }
     }
+}
+
+/// The original recipient as a notice names it (RFC 3461 §6.3).
+#[must_use]
+pub fn original_recipient(orcpt: &Orcpt) -> OriginalRecipient {
+    OriginalRecipient { addr_type: orcpt.addr_type().to_owned(), address: orcpt.address().to_owned() }
 }
 
 /// MAIL for the message of a row, with what is to be passed on (RFC 3461 §5.2.1).

@@ -34,8 +34,17 @@ const PIECE: u64 = 64 * 1024;
 pub(crate) enum Ended {
     /// The server answered for each recipient, or the message itself stood in the way.
     Answered(Vec<Outcome>),
-    /// No connection could be used: it would be the same for any other message now.
-    NotReached(Failure),
+    /// No connection could be used: it would be the same now for these other messages.
+    NotConnected(Others, Failure),
+}
+
+/// Which other messages need not try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// Every one.
+    All,
+    /// Those that demand the same.
+    SameDemand,
 }
 
 /// What went wrong so far.
@@ -44,7 +53,7 @@ struct Missed {
     last: Option<Failure>,
     /// Something else than REQUIRETLS was missing somewhere, so that it may be had another time.
     passing: bool,
-    /// A server could be reached, so that another message may be let through.
+    /// A server could be reached, so that a message of another demand may be let through.
     reached: bool,
 }
 
@@ -56,10 +65,10 @@ impl Missed {
     }
 
     /// REQUIRETLS that no server grants fails for good (RFC 8689 §4.2.1); all else may pass.
-    fn ended(self, all: impl FnOnce(&Failure) -> Vec<Outcome>) -> Ended {
+    fn ended(self) -> Ended {
         let last = self.last.unwrap_or_else(|| Failure::temporary(4, 1, "The server has no address"));
         let failure = if self.passing { last.with_permanence(Permanence::Temporary) } else { last };
-        if self.reached { Ended::Answered(all(&failure)) } else { Ended::NotReached(failure) }
+        Ended::NotConnected(if self.reached { Others::SameDemand } else { Others::All }, failure)
     }
 }
 
@@ -86,14 +95,16 @@ impl Transmission<'_> {
         tracing::debug!(host = %self.hop.host, ?reasons, "planned");
         let attempts = match way {
             Way::Attempts(attempts) => attempts,
-            Way::Skip(shortfall) => return Ended::Answered(self.all(&Failure::of_shortfall(&shortfall))),
+            Way::Skip(shortfall) => {
+                return Ended::NotConnected(Others::SameDemand, Failure::of_shortfall(&shortfall));
+            }
             Way::RequireTlsUnsupported(shortfall) => {
-                return Ended::Answered(self.all(&Failure::require_tls_unsupported(&shortfall)));
+                return Ended::NotConnected(Others::SameDemand, Failure::require_tls_unsupported(&shortfall));
             }
         };
         let addresses = match self.addresses().await {
             Ok(addresses) => addresses,
-            Err(failure) => return Ended::NotReached(failure),
+            Err(failure) => return Ended::NotConnected(Others::All, failure),
         };
         let mut missed = Missed::default();
         for ip in addresses.into_iter().take(MAX_ADDRESSES) {
@@ -101,7 +112,7 @@ impl Transmission<'_> {
                 return self.over(connection).await;
             }
         }
-        missed.ended(|failure| self.all(failure))
+        missed.ended()
     }
 
     /// A connection to this address that the message may use.
@@ -130,14 +141,15 @@ impl Transmission<'_> {
             }
             let failure = match (&shortfall, opened.failure) {
                 (Some(shortfall), _) if next == Next::RequireTlsUnsupported => {
-                    Failure::require_tls_unsupported(shortfall).at(&remote)
+                    Failure::require_tls_unsupported(shortfall)
                 }
                 (Some(shortfall), failure) if shortfall.is_policy() || failure.is_none() => {
-                    Failure::of_shortfall(shortfall).at(&remote)
+                    Failure::of_shortfall(shortfall)
                 }
                 (_, Some(failure)) => failure,
-                (_, None) => Failure::temporary(4, 2, "The connection failed").at(&remote),
+                (_, None) => Failure::temporary(4, 2, "The connection failed"),
             };
+            let failure = failure.at(&remote);
             tracing::info!(host = %self.hop.host, %ip, channel = ?attempt.channel, reason = failure.text, "no connection");
             missed.record(&opened.outcome, next, failure);
             match (opened.outcome, opened.connection) {
@@ -153,10 +165,6 @@ impl Transmission<'_> {
             connection.quit().await;
         }
         None
-    }
-
-    fn all(&self, failure: &Failure) -> Vec<Outcome> {
-        self.rows.iter().map(|_| Outcome::Failed(failure.clone())).collect()
     }
 
     async fn addresses(&self) -> Result<Vec<IpAddr>, Failure> {
@@ -181,7 +189,7 @@ impl Transmission<'_> {
             && let Err(failure) = connection.authenticate(&self.inner.services, credentials).await
         {
             connection.quit().await;
-            return Ended::NotReached(failure);
+            return Ended::NotConnected(Others::All, failure);
         }
         let outcomes = self.transact(&mut connection).await;
         connection.quit().await;

@@ -12,13 +12,13 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::Error;
-use crate::demand::{MessageClass, Terms};
+use crate::demand::{Demand, MessageClass, Terms};
 use crate::local::{LocalMessage, LocalRecipient};
 use crate::notice::{Affected, Succeeded};
 use crate::outcome::{AttemptRecord, Failure, Outcome, Permanence, Taker, remember};
 use crate::queue::Inner;
 use crate::schedule::Schedule;
-use crate::transaction::{Ended, Transmission};
+use crate::transaction::{Ended, Others, Transmission};
 
 /// Rows taken at once.
 const BATCH: usize = 100;
@@ -273,11 +273,14 @@ impl Inner {
         outcomes
     }
 
-    /// One message after the other; once the server cannot be reached, the others need not try.
+    /// One message after the other; once there is no connection, others that would fare the same need not try.
     async fn deliver_remotely(&self, groups: Vec<Group>) {
-        let mut not_reached: Option<Failure> = None;
+        let mut not_connected: Vec<(Others, Demand, Failure)> = Vec::new();
         for group in groups {
-            let outcomes = match (&not_reached, &self.settings.next_hop) {
+            let demand = group.terms.demand;
+            let concerns = |(others, of, _): &&(Others, Demand, Failure)| *others == Others::All || *of == demand;
+            let known = not_connected.iter().find(concerns).map(|(.., failure)| failure);
+            let outcomes = match (known, &self.settings.next_hop) {
                 (Some(failure), _) => group.all(failure),
                 (None, None) => group.all(&Failure::permanent(4, 4, "There is no route to other servers")),
                 (None, Some(hop)) => {
@@ -285,7 +288,6 @@ impl Inner {
                         None => continue,
                         Some(open) => match open.await {
                             Ok(Some(message)) => {
-                                let demand = group.terms.demand;
                                 let rows = &group.rows;
                                 Transmission { inner: self, hop, demand, rows, message: &message }.run().await
                             }
@@ -299,7 +301,11 @@ impl Inner {
                     };
                     match ended {
                         Ended::Answered(outcomes) => outcomes,
-                        Ended::NotReached(failure) => group.all(not_reached.insert(failure)),
+                        Ended::NotConnected(others, failure) => {
+                            let outcomes = group.all(&failure);
+                            not_connected.push((others, demand, failure));
+                            outcomes
+                        }
                     }
                 }
             };

@@ -6,9 +6,9 @@
 
 use mailstead_message::Mailbox;
 use mailstead_message::date::Date;
-use mailstead_message::dsn::{self, Action, Original, OriginalRecipient, RETURNED_MESSAGE, Report};
+use mailstead_message::dsn::{self, Action, Original, RETURNED_MESSAGE, Report};
 use mailstead_names::{Address, EnhancedStatus, ReversePath, StatusClass};
-use mailstead_queue::{Demand, Envelope, EnvelopeRecipient, MessageClass, Notification, TlsRequirement};
+use mailstead_queue::{Envelope, EnvelopeRecipient, MessageClass, Notification, TlsRequirement, original_recipient};
 use mailstead_smtp::{Reply, Ret};
 
 use crate::connection::Recipient;
@@ -127,11 +127,7 @@ impl Server {
             smtputf8: structure.needs_smtputf8(),
             notification: Notification::default(),
         };
-        // RFC 8689 §5: a notice is protected as its message was.
-        let demand = match arrival.demand.requirement {
-            TlsRequirement::RequireTls => arrival.demand,
-            TlsRequirement::Opportunistic | TlsRequirement::TlsRequiredNo => Demand::default(),
-        };
+        let demand = arrival.demand.of_notice();
         self.services.queue.enqueue(envelope, Vec::new(), staged, demand, MessageClass::Notice).await.map(drop)
     }
 
@@ -163,12 +159,8 @@ impl Server {
 
 /// What is told of a recipient, without a diagnostic.
 fn fields(recipient: &Recipient, action: Action, status: EnhancedStatus, at: Date) -> dsn::Recipient {
-    let original = recipient.orcpt.as_ref().map(|orcpt| OriginalRecipient {
-        addr_type: orcpt.addr_type().to_owned(),
-        address: orcpt.address().to_owned(),
-    });
     dsn::Recipient {
-        original_recipient: original,
+        original_recipient: recipient.orcpt.as_ref().map(original_recipient),
         final_recipient: recipient.address.clone(),
         action,
         status,

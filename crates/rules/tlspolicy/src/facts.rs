@@ -145,6 +145,17 @@ impl Default for Demand {
     }
 }
 
+impl Demand {
+    /// What a notice about the message demands: it is protected as its message was (RFC 8689 §5).
+    #[must_use]
+    pub fn of_notice(self) -> Demand {
+        match self.requirement {
+            TlsRequirement::RequireTls => self,
+            TlsRequirement::Opportunistic | TlsRequirement::TlsRequiredNo => Demand::default(),
+        }
+    }
+}
+
 /// Which TLS the sender asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -153,7 +164,7 @@ pub enum TlsRequirement {
     Opportunistic,
     /// REQUIRETLS (RFC 8689 §4): verified TLS on every hop, or a notice.
     RequireTls,
-    /// `TLS-Required: No` (RFC 8689 §5): deliver even where policies would not.
+    /// `TLS-Required: No` (RFC 8689 §3): deliver even where policies would not.
     TlsRequiredNo,
 }
 

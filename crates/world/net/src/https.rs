@@ -19,7 +19,7 @@ use mailstead_names::Domain;
 use mailstead_runtime::Deadline;
 use rustls::pki_types::ServerName;
 
-use crate::tls::ClientTls;
+use crate::tls::{ClientTls, rustls_error};
 use crate::{Dialer, Error, Stream, Target};
 
 /// More addresses of one host than this are not tried.
@@ -154,16 +154,12 @@ async fn connect(
 fn connection_error(error: Error) -> HttpsError {
     match error {
         Error::TimedOut => HttpsError::TimedOut,
-        Error::Handshake(cause) => {
-            tls_error(&cause).map_or_else(|| HttpsError::Connect(Error::Handshake(cause)), HttpsError::Tls)
-        }
+        Error::Handshake(cause) => match rustls_error(&cause).cloned() {
+            Some(refused) => HttpsError::Tls(refused),
+            None => HttpsError::Connect(Error::Handshake(cause)),
+        },
         other => HttpsError::Connect(other),
     }
-}
-
-/// What rustls has against a connection, where that is why it ended.
-fn tls_error(error: &io::Error) -> Option<rustls::Error> {
-    error.get_ref()?.downcast_ref().cloned()
 }
 
 /// The request and its answer.
@@ -221,7 +217,7 @@ fn http_error(error: hyper::Error) -> HttpsError {
     let cause = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
     match cause {
         // In TLS 1.3 a server's refusal of our side of the handshake arrives only here.
-        Some(cause) => match tls_error(cause) {
+        Some(cause) => match rustls_error(cause).cloned() {
             Some(refused) => HttpsError::Tls(refused),
             None => HttpsError::Connect(Error::Io(io::Error::new(cause.kind(), error))),
         },

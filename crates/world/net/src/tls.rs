@@ -10,6 +10,7 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use mailstead_names::Host;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject as _};
@@ -141,6 +142,21 @@ impl ClientTls {
     pub(crate) fn config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.config)
     }
+}
+
+/// A host as a client names it in a handshake: in SNI, and to its verifier.
+pub fn server_name(host: &Host) -> Result<ServerName<'static>, Error> {
+    match host {
+        Host::Ip(ip) => Ok(ServerName::IpAddress((*ip).into())),
+        Host::Domain(domain) => ServerName::try_from(domain.as_ascii().to_owned())
+            .map_err(|_| Error::Certificate(format!("{domain} cannot be in a certificate"))),
+    }
+}
+
+/// What TLS has against a connection, where that is why reading, writing or a handshake failed.
+#[must_use]
+pub fn rustls_error(error: &std::io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 /// The roots in a PEM file.

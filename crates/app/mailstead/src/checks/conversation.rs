@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use mailstead_names::{EhloName, Host};
 use mailstead_net::Stream;
-use mailstead_net::tls::{ClientTls, TlsFacts, provider};
+use mailstead_net::tls::{ClientTls, TlsFacts, provider, server_name};
 use mailstead_runtime::Deadline;
 use mailstead_smtp::Extension;
 use mailstead_smtp::client::{Event, Session};
 use mailstead_tlspolicy::plan::Enforcement;
 use mailstead_tlspolicy::verify::{CertificateFailure, Checks, Findings, Verifier};
-use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -80,11 +79,7 @@ pub(super) async fn handshake(
     name: &Host,
     deadline: Deadline,
 ) -> Result<Secured, String> {
-    let name = match name {
-        Host::Domain(domain) => ServerName::try_from(domain.as_ascii().to_owned())
-            .map_err(|_| format!("{domain} cannot be in a certificate"))?,
-        Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
-    };
+    let name = server_name(name).map_err(|error| error.to_string())?;
     let verifier = Verifier::with_checks(checks, Enforcement::Record, Enforcement::Record, provider());
     let seen = verifier.seen();
     let tls = ClientTls::with_verifier(Arc::new(verifier)).map_err(|error| error.to_string())?;

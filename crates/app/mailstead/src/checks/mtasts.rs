@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailstead_dns::{LookupError, Resolver, Txt};
+use mailstead_dns::LookupError;
 use mailstead_mailauth::Evidence;
 use mailstead_names::Domain;
 use mailstead_net::{AddressPolicy, DirectDialer};
@@ -12,7 +12,7 @@ use mailstead_tlspolicy::sts::{FetchError, Mode, Policy, RECORD_LABEL, Record, R
 use serde_json::{Value, json};
 
 use super::options::transport::MtastsCommand;
-use super::{Finding, resolver};
+use super::{Finding, resolver, texts};
 use crate::failure::Failure;
 
 /// How long a policy may take (RFC 8461 §3.3).
@@ -56,16 +56,10 @@ enum Found {
 }
 
 async fn look_up(domain: &Domain, fetcher: &PolicyFetcher, evidence: &mut Evidence) -> Result<Found, Failure> {
-    let name = domain
-        .prepend(RECORD_LABEL)
-        .map_err(|error| Failure::new(format!("the name of the record would be no name: {error}")))?;
-    let resolver: &dyn Resolver = &*fetcher.resolver;
-    let answer = match evidence.records::<Txt>(resolver, &name).await {
-        Ok(answer) => answer,
+    let texts = match texts(domain, RECORD_LABEL, &*fetcher.resolver, evidence).await? {
+        Ok(texts) => texts,
         Err(error) => return Ok(Found::Unknown(error)),
     };
-    let texts: Vec<String> =
-        answer.records.iter().map(|record| String::from_utf8_lossy(&record.joined()).into_owned()).collect();
     Ok(match Record::find(texts.iter().map(String::as_str)) {
         Ok(None) => Found::Nothing,
         Err(error) => Found::Malformed(error),
@@ -132,7 +126,7 @@ fn policy_json(policy: &Policy) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use mailstead_dns::{LookupErrorKind, Record as DnsRecord, RecordType};
+    use mailstead_dns::{LookupErrorKind, Record as DnsRecord, RecordType, Txt};
     use mailstead_testkit::{Certificates, MemoryDialer, Zones};
     use mailstead_tlspolicy::sts::PolicyError;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mailstead_dns::{LookupError, Resolver, Txt};
+use mailstead_dns::{LookupError, Resolver};
 use mailstead_mailauth::Evidence;
 use mailstead_message::Structure;
 use mailstead_message::text::Transfer;
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::message::{Message, read_file};
 use super::options::transport::TlsrptCommand;
-use super::{Finding, count, resolver};
+use super::{Finding, count, resolver, texts};
 use crate::failure::Failure;
 
 /// Larger messages are not read: their reports would be beyond what the server takes.
@@ -54,15 +54,10 @@ enum Found {
 }
 
 async fn look_up(domain: &Domain, resolver: &dyn Resolver, evidence: &mut Evidence) -> Result<Found, Failure> {
-    let name = domain
-        .prepend(RECORD_LABELS)
-        .map_err(|error| Failure::new(format!("the name of the record would be no name: {error}")))?;
-    let answer = match evidence.records::<Txt>(resolver, &name).await {
-        Ok(answer) => answer,
+    let texts = match texts(domain, RECORD_LABELS, resolver, evidence).await? {
+        Ok(texts) => texts,
         Err(error) => return Ok(Found::Unknown(error)),
     };
-    let texts: Vec<String> =
-        answer.records.iter().map(|record| String::from_utf8_lossy(&record.joined()).into_owned()).collect();
     Ok(match Record::find(texts.iter().map(String::as_str)) {
         Ok(None) => Found::Nothing,
         Ok(Some(record)) => Found::Record(record),
@@ -241,7 +236,7 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mailstead_dns::{LookupErrorKind, Record as DnsRecord, RecordType};
+    use mailstead_dns::{LookupErrorKind, Record as DnsRecord, RecordType, Txt};
     use mailstead_testkit::Zones;
 
     use super::*;

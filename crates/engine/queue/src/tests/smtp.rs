@@ -126,6 +126,25 @@ async fn after_a_failed_handshake_a_second_connection_goes_in_the_clear_where_th
 }
 
 #[tokio::test]
+async fn what_one_message_misses_at_a_server_others_of_the_same_demand_need_not_try() {
+    let world = World::new().await;
+    let forbidding = Demand { plaintext: Plaintext::Forbidden, ..Demand::default() };
+    for (recipient, demand) in [("a", forbidding), ("b", forbidding), ("c", Demand::default())] {
+        world.submit_as("<you@here.example>", &[&format!("{recipient}@other.example")], demand).await;
+    }
+    let first = world.peer(NO_TLS);
+    let second: &'static str = ACCEPTS.replace("<a@", "<c@").leak();
+    let second = world.peer(second);
+    world.run();
+    let rows = world.until("two deferred", |rows| rows.len() == 2 && rows.iter().all(|row| !row.leased)).await;
+    first.await.unwrap();
+    second.await.unwrap();
+    let waiting: Vec<String> = rows.iter().map(|row| row.recipient.to_string()).collect();
+    assert_eq!(waiting, ["a@other.example", "b@other.example"]);
+    assert_eq!(world.dialer.dialled().len(), 2);
+}
+
+#[tokio::test]
 async fn a_message_that_forbids_plaintext_waits() {
     let world = World::new().await;
     let demand = Demand { plaintext: Plaintext::Forbidden, ..Demand::default() };

@@ -113,7 +113,6 @@ pub struct Session {
     output: Vec<u8>,
     state: State,
     extensions: Extensions,
-    server_name: Option<String>,
     /// A transaction was left open and RSET must come before the next.
     open: bool,
     /// Reported by the next call of `next_event`.
@@ -130,7 +129,6 @@ impl Session {
             output: Vec::new(),
             state: State::Greeting,
             extensions: Extensions::default(),
-            server_name: None,
             open: false,
             failure: None,
             greeting: None,
@@ -155,11 +153,6 @@ impl Session {
     /// What the server offers; of the latest EHLO only, as RFC 3207 §4.2 demands.
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
-    }
-
-    /// How the server names itself in its latest reply to EHLO or HELO (RFC 5321 §4.1.1.1).
-    pub fn server_name(&self) -> Option<&str> {
-        self.server_name.as_deref()
     }
 
     /// How long to wait for the server now (RFC 5321 §4.5.3.2); writing a block of the message may take three minutes.
@@ -353,7 +346,6 @@ impl Session {
             }
             State::Ehlo if reply.is_completion() => {
                 self.extensions = reply.lines.iter().skip(1).map(|line| Extension::parse(line)).collect();
-                self.server_name = first_word(&reply);
                 Some(Event::Ready)
             }
             // Servers that do not know EHLO, or fail at it (RFC 5321 §3.2); 421 is the end of the session.
@@ -362,10 +354,7 @@ impl Session {
                 self.state = State::Helo;
                 None
             }
-            State::Helo if reply.is_completion() => {
-                self.server_name = first_word(&reply);
-                Some(Event::Ready)
-            }
+            State::Helo if reply.is_completion() => Some(Event::Ready),
             State::Greeting | State::Ehlo | State::Helo => Some(self.fail(Error::Refused(reply))),
             State::StartTls if reply.is_completion() => {
                 if self.replies.pending() > 0 {
@@ -434,10 +423,6 @@ impl Session {
         }
         Event::Finished(outcome)
     }
-}
-
-fn first_word(reply: &Reply) -> Option<String> {
-    reply.lines.first()?.split_ascii_whitespace().next().map(str::to_owned)
 }
 
 /// The wire form of an initial response; `=` stands for an empty one (RFC 4954 §4).
