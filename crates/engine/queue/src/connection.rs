@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mailstead_names::{EhloName, Secret};
 use mailstead_net::tls::{ClientTls, rustls_error, server_name};
-use mailstead_net::{Stream, Target};
+use mailstead_net::{Dialer, Stream, Target};
 use mailstead_runtime::Deadline;
 use mailstead_sasl::client::{Credentials, Exchange, Options, choose};
 use mailstead_sasl::{ChannelBinding, Mechanism, Nonce, PlusOffered};
@@ -18,8 +18,10 @@ use mailstead_tlspolicy::report::{FailureReason, ResultType, handshake_failure};
 use mailstead_tlspolicy::verify::{Findings, Verifier};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::host_slots::HostSlot;
 use crate::outcome::{Failure, Permanence, Remote};
 use crate::queue::Services;
+use crate::results::TlsSession;
 
 /// Connecting, and the handshake, each.
 const DIAL: Duration = Duration::from_secs(30);
@@ -37,10 +39,24 @@ pub(crate) struct Connection {
     stream: Stream,
     pub(crate) session: client::Session,
     pub(crate) remote: Remote,
-    /// For everything on this connection.
+    /// For everything on this connection until it is used anew.
     deadline: Deadline,
     /// What TLS had to say when the connection was lost.
     tls_error: Option<FailureReason>,
+    /// One of the host's.
+    _slot: HostSlot,
+}
+
+/// Whom to connect to, and as whom.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) dialer: Arc<dyn Dialer>,
+    pub(crate) target: Target,
+    pub(crate) remote: Remote,
+    /// How we greet.
+    pub(crate) name: EhloName,
+    /// For everything on the connection.
+    pub(crate) patience: Duration,
 }
 
 /// How an attempt to connect ended.
@@ -52,58 +68,77 @@ pub(crate) struct Opened {
     pub(crate) connection: Option<Connection>,
     /// What is told if nothing else works, without the server that is meant.
     pub(crate) failure: Option<Failure>,
+    /// The ends, for reports, where somebody answered.
+    pub(crate) session: Option<TlsSession>,
 }
 
-/// TLS that did not come about.
-struct NoTls {
+/// How far the beginning of a session came.
+struct Begun {
     outcome: Outcome,
-    failure: Failure,
+    /// None where the session is idle, and may be what was wanted.
+    failure: Option<Failure>,
+    state: State,
 }
 
-impl NoTls {
-    fn failed(reason: FailureReason, text: impl std::fmt::Display) -> NoTls {
-        let failure = Failure::temporary(7, 5, format!("TLS failed: {text}"));
-        NoTls { outcome: Outcome::TlsFailed(reason), failure }
+/// Whether a session can be used.
+#[derive(PartialEq, Eq)]
+enum State {
+    Idle,
+    Over,
+}
+
+impl Begun {
+    fn over(outcome: Outcome, failure: Failure) -> Begun {
+        Begun { outcome, failure: Some(failure), state: State::Over }
     }
-}
 
-impl Opened {
-    fn nothing(outcome: Outcome, failure: Failure) -> Opened {
-        Opened { outcome, connection: None, failure: Some(failure) }
+    fn failed(reason: FailureReason, text: impl std::fmt::Display) -> Begun {
+        let failure = Failure::temporary(7, 5, format!("TLS failed: {text}"));
+        Begun::over(Outcome::TlsFailed(reason), failure)
     }
 }
 
 impl Connection {
     /// Dials and greets as the attempt says. Whether the connection may be used is not decided here.
-    pub(crate) async fn open(
-        services: &Services,
-        name: EhloName,
-        remote: Remote,
-        target: Target,
-        attempt: &Attempt,
-        deadline: Deadline,
-    ) -> Opened {
-        let stream = match services.dialer.dial(target, deadline.earlier(Deadline::after(DIAL))).await {
+    pub(crate) async fn open(services: &Services, call: Call, attempt: &Attempt, slot: HostSlot) -> Opened {
+        let deadline = Deadline::after(call.patience);
+        let stream = match call.dialer.dial(call.target, deadline.earlier(Deadline::after(DIAL))).await {
             Ok(stream) => stream,
             Err(error) => {
-                let failure = Failure::temporary(4, 1, format!("Connecting failed: {error}"));
-                return Opened::nothing(Outcome::Unreachable, failure);
+                let failure = Some(Failure::temporary(4, 1, format!("Connecting failed: {error}")));
+                return Opened { outcome: Outcome::Unreachable, connection: None, failure, session: None };
             }
         };
-        let session = client::Session::new(name);
-        let mut connection = Connection { stream, session, remote, deadline, tls_error: None };
+        let session = client::Session::new(call.name);
+        let mut connection =
+            Connection { stream, session, remote: call.remote, deadline, tls_error: None, _slot: slot };
+        let Begun { outcome, failure, state } = connection.begin(services, attempt).await;
+        let ends = connection.ends();
+        let connection = (state == State::Idle).then_some(connection);
+        Opened { outcome, connection, failure, session: Some(ends) }
+    }
+
+    fn ends(&self) -> TlsSession {
+        TlsSession {
+            sending_mta_ip: self.stream.local_addr().ip(),
+            receiving_ip: self.stream.peer_addr().ip(),
+            receiving_mx_helo: self.session.server_name().map(str::to_owned),
+        }
+    }
+
+    async fn begin(&mut self, services: &Services, attempt: &Attempt) -> Begun {
         match attempt.channel {
-            Channel::Plaintext => match connection.greeted().await {
-                Ok(()) => Opened { outcome: Outcome::Clear, connection: Some(connection), failure: None },
-                Err(failure) => Opened::nothing(Outcome::Unreachable, failure),
+            Channel::Plaintext => match self.greeted().await {
+                Ok(()) => Begun { outcome: Outcome::Clear, failure: None, state: State::Idle },
+                Err(failure) => Begun::over(Outcome::Unreachable, failure),
             },
-            Channel::ImplicitTls => match connection.handshake(services, attempt).await {
-                Ok(findings) => connection.greeted_in_tls(findings).await,
-                Err(NoTls { outcome, failure }) => Opened::nothing(outcome, failure),
+            Channel::ImplicitTls => match self.handshake(services, attempt).await {
+                Ok(findings) => self.greeted_in_tls(findings).await,
+                Err(begun) => begun,
             },
-            Channel::StartTls => match connection.greeted().await {
-                Ok(()) => connection.start_tls(services, attempt).await,
-                Err(failure) => Opened::nothing(Outcome::Unreachable, failure),
+            Channel::StartTls => match self.greeted().await {
+                Ok(()) => self.start_tls(services, attempt).await,
+                Err(failure) => Begun::over(Outcome::Unreachable, failure),
             },
         }
     }
@@ -118,78 +153,75 @@ impl Connection {
 
     /// Waits for the greeting, or the reply to EHLO, behind a handshake. In TLS 1.3 it is only there that a server says
     /// that it has refused the handshake; a reply that refuses the session is another matter.
-    async fn greeted_in_tls(mut self, findings: Findings) -> Opened {
+    async fn greeted_in_tls(&mut self, findings: Findings) -> Begun {
         let failure = match self.event().await {
             Event::Ready => {
                 let offered = self.session.extensions().contains(&Extension::RequireTls);
                 let require_tls = if offered { RequireTlsOffer::Offered } else { RequireTlsOffer::NotOffered };
                 let outcome = Outcome::Tls { findings, require_tls };
-                return Opened { outcome, connection: Some(self), failure: None };
+                return Begun { outcome, failure: None, state: State::Idle };
             }
             Event::Failed(error @ client::Error::Lost(_)) => {
                 let lost = || FailureReason::with_code(ResultType::ValidationFailure, CLOSED_AFTER_HANDSHAKE);
-                let NoTls { outcome, failure } = NoTls::failed(self.tls_error.take().unwrap_or_else(lost), error);
-                return Opened::nothing(outcome, failure);
+                return Begun::failed(self.tls_error.take().unwrap_or_else(lost), error);
             }
             Event::Failed(error) => session_failure(&error),
             other => unexpected(&other),
         };
-        let outcome = Outcome::Tls { findings, require_tls: RequireTlsOffer::NotOffered };
-        Opened::nothing(outcome, failure)
+        Begun::over(Outcome::Tls { findings, require_tls: RequireTlsOffer::NotOffered }, failure)
     }
 
-    async fn start_tls(mut self, services: &Services, attempt: &Attempt) -> Opened {
+    async fn start_tls(&mut self, services: &Services, attempt: &Attempt) -> Begun {
         if self.session.start_tls().is_err() {
-            let failure = Failure::temporary(7, 10, "The server does not offer TLS");
-            return Opened { outcome: Outcome::NoStartTls(None), connection: Some(self), failure: Some(failure) };
+            let failure = Some(Failure::temporary(7, 10, "The server does not offer TLS"));
+            return Begun { outcome: Outcome::NoStartTls(None), failure, state: State::Idle };
         }
-        let not_tls = match self.event().await {
+        match self.event().await {
             Event::StartTls => match self.handshake(services, attempt).await {
                 Ok(findings) => {
                     self.session.tls_established();
-                    return self.greeted_in_tls(findings).await;
+                    self.greeted_in_tls(findings).await
                 }
-                Err(not_tls) => not_tls,
+                Err(begun) => begun,
             },
             Event::StartTlsRefused(reply) => {
                 let outcome = Outcome::NoStartTls(Some(reply.code));
                 let failure = Some(Failure::of_reply(reply, Permanence::Temporary));
-                return Opened { outcome, connection: Some(self), failure };
+                Begun { outcome, failure, state: State::Idle }
             }
             Event::Failed(error) => {
                 let code = match error {
                     client::Error::PlaintextAfterStartTls => "plaintext-after-starttls",
                     _ => "connection-closed-after-starttls",
                 };
-                NoTls::failed(FailureReason::with_code(ResultType::ValidationFailure, code), error)
+                Begun::failed(FailureReason::with_code(ResultType::ValidationFailure, code), error)
             }
             other => {
                 let reason = FailureReason::with_code(ResultType::ValidationFailure, "protocol-error-after-starttls");
-                NoTls { outcome: Outcome::TlsFailed(reason), failure: unexpected(&other) }
+                Begun::over(Outcome::TlsFailed(reason), unexpected(&other))
             }
-        };
-        Opened::nothing(not_tls.outcome, not_tls.failure)
+        }
     }
 
     /// The handshake, with every check that the attempt names; what it does not enforce is only found out.
-    async fn handshake(&mut self, services: &Services, attempt: &Attempt) -> Result<Findings, NoTls> {
+    async fn handshake(&mut self, services: &Services, attempt: &Attempt) -> Result<Findings, Begun> {
         let ours = |code| FailureReason::with_code(ResultType::ValidationFailure, code);
         let name =
-            server_name(&attempt.server_name).map_err(|error| NoTls::failed(ours("server-name-not-usable"), error))?;
+            server_name(&attempt.server_name).map_err(|error| Begun::failed(ours("server-name-not-usable"), error))?;
         let tls = &services.tls;
         let verifier = Verifier::new(attempt, Arc::clone(&tls.roots), Arc::clone(&tls.provider));
         let seen = verifier.seen();
         let tls = ClientTls::with_verifier(Arc::new(verifier));
-        let tls = tls.map_err(|error| NoTls::failed(ours("tls-configuration"), error))?;
+        let tls = tls.map_err(|error| Begun::failed(ours("tls-configuration"), error))?;
         let shaken = self.stream.connect_tls(&tls, name, &[], Deadline::after(HANDSHAKE)).await;
         match (shaken.map(drop), seen.findings()) {
             (Ok(()), Some(findings)) => Ok(findings.clone()),
-            (Ok(()), None) => Err(NoTls::failed(ours("no-certificate"), "the server showed no certificate")),
+            (Ok(()), None) => Err(Begun::failed(ours("no-certificate"), "the server showed no certificate")),
             (Err(error), Some(findings)) if is_objection(&error) => {
                 let failure = Failure::temporary(7, 5, "The certificate of the server was refused");
-                Err(NoTls { outcome: Outcome::CertificateRejected(findings.clone()), failure })
+                Err(Begun::over(Outcome::CertificateRejected(findings.clone()), failure))
             }
-            (Err(error), _) => Err(NoTls::failed(handshake_reason(&error), error)),
+            (Err(error), _) => Err(Begun::failed(handshake_reason(&error), error)),
         }
     }
 
@@ -234,6 +266,11 @@ impl Connection {
                 other => return Err(unexpected(&other).at(&self.remote)),
             }
         }
+    }
+
+    /// Gives the connection to another message, for this long.
+    pub(crate) fn renew(&mut self, patience: Duration) {
+        self.deadline = Deadline::after(patience);
     }
 
     /// Sends what is to be sent and waits for the next event.

@@ -166,6 +166,9 @@ pub struct AttemptRecord {
     pub at: Timestamp,
     /// Host, and address in brackets.
     pub host: Option<String>,
+    /// The address, where there was a connection to it or an attempt at one.
+    #[serde(default)]
+    pub ip: Option<IpAddr>,
     /// Code of the reply.
     pub code: Option<u16>,
     /// Enhanced status.
@@ -185,11 +188,17 @@ impl AttemptRecord {
         AttemptRecord {
             at,
             host,
+            ip: failure.remote.as_ref().and_then(|remote| remote.ip),
             code: failure.reply.as_ref().map(|reply| reply.code),
             status: failure.status.to_string(),
             text: truncated(&failure.text).to_owned(),
             permanence: failure.permanence,
         }
+    }
+
+    /// Whether it came to this host.
+    pub(crate) fn is_at(&self, host: &str) -> bool {
+        self.host.as_deref().is_some_and(|at| at.split(' ').next() == Some(host))
     }
 }
 

@@ -4,14 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use mailstead_dns::Resolver;
-use mailstead_names::ReversePath;
+use mailstead_names::{Host, ReversePath};
 use mailstead_net::Dialer;
 use mailstead_runtime::{Clock, Random, Shutdown, Supervisor};
 use mailstead_store::{AccountId, NewQueued, NewRecipient, QueueId, QueueStore, Staged, Store};
+use mailstead_tlspolicy::plan::TlsResult;
 use tokio::sync::Notify;
 
 use crate::demand::Terms;
+use crate::facts::{Gatherer, Own, StsPolicies};
+use crate::host_slots::HostSlots;
 use crate::local::LocalDelivery;
+use crate::results::{TlsResultSink, TlsResults, TlsSession};
 use crate::settings::{OutgoingTls, Settings};
 use crate::worker::Worker;
 use crate::{Demand, EnvelopeRecipient, Error, MessageClass, Metrics, Notification};
@@ -25,10 +29,16 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// Jitter, nonces, message identifiers.
     pub random: Arc<dyn Random>,
-    /// Connections to other servers.
+    /// Connections to relays, which the operator chose.
     pub dialer: Arc<dyn Dialer>,
-    /// Addresses of other servers.
+    /// Connections to servers that the DNS names, which anybody may have chosen.
+    pub direct_dialer: Arc<dyn Dialer>,
+    /// The DNS.
     pub resolver: Arc<dyn Resolver>,
+    /// MTA-STS policies of other domains.
+    pub sts: Arc<dyn StsPolicies>,
+    /// Takes the results of connections for TLS reports.
+    pub results: Arc<dyn TlsResultSink>,
     /// Certificates of other servers.
     pub tls: OutgoingTls,
     /// Accounts.
@@ -68,6 +78,8 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) services: Services,
     pub(crate) rows: QueueStore,
+    pub(crate) gatherer: Gatherer,
+    pub(crate) host_slots: HostSlots,
     /// Something may be due sooner than the worker thinks.
     pub(crate) kick: Notify,
 }
@@ -83,7 +95,15 @@ impl Queue {
     #[must_use]
     pub fn new(settings: Settings, services: Services) -> Queue {
         let rows = services.store.queue();
-        Queue { inner: Arc::new(Inner { settings, services, rows, kick: Notify::new() }) }
+        let gatherer = Gatherer {
+            resolver: Arc::clone(&services.resolver),
+            sts: Arc::clone(&services.sts),
+            random: Arc::clone(&services.random),
+            own: Own { hostname: settings.hostname.clone(), addresses: settings.addresses.clone() },
+            insecure_mx: settings.insecure_mx,
+        };
+        let host_slots = HostSlots::new(settings.host_concurrency);
+        Queue { inner: Arc::new(Inner { settings, services, rows, gatherer, host_slots, kick: Notify::new() }) }
     }
 
     /// Queues a message for all its recipients, or for none. Returns when it is on the disk. `prefix` are header fields
@@ -121,6 +141,21 @@ impl Queue {
 }
 
 impl Inner {
+    /// Tells what was found out about TLS on the way to these recipients. Addresses have no policies, and nobody to report to.
+    pub(crate) fn record(
+        &self,
+        recipients: &Host,
+        class: MessageClass,
+        host: Option<&Host>,
+        session: Option<TlsSession>,
+        results: Vec<TlsResult>,
+    ) {
+        let Some(recipient_domain) = recipients.domain().filter(|_| !results.is_empty()).cloned() else { return };
+        let at = self.services.clock.now();
+        let host = host.cloned();
+        self.services.results.record(TlsResults { recipient_domain, class, at, results, host, session });
+    }
+
     /// A message for the store, due now.
     pub(crate) fn message(&self, envelope: Envelope, prefix: Vec<u8>, staged: Staged, terms: Terms) -> NewQueued {
         let Envelope { submitter, sender, mut recipients, eight_bit, smtputf8, notification } = envelope;

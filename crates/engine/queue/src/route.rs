@@ -1,8 +1,19 @@
-//! Where a message goes that is not for us.
+//! Where mail goes that is not for us.
 
 use mailstead_names::Host;
 use mailstead_sasl::client::Credentials;
 use mailstead_tlspolicy::facts::RouteSecurity;
+
+/// How mail leaves.
+#[derive(Debug, Clone)]
+pub enum Route {
+    /// To the servers of the recipient's domain, as the DNS says (RFC 5321 §5.1).
+    Direct,
+    /// All of it to one server, which takes it from there.
+    Relay(NextHop),
+    /// Not at all: it comes back at once.
+    None,
+}
 
 /// A server that takes all mail for elsewhere.
 #[derive(Debug, Clone)]

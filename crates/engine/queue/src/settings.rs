@@ -1,29 +1,47 @@
 //! What the operator decides.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use mailstead_names::Domain;
+pub use mailstead_tlspolicy::tlsa::InsecureMx;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 
-use crate::NextHop;
+use crate::Route;
 
 /// Settings of the queue.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// How we greet, and who reports.
     pub hostname: Domain,
-    /// Takes all mail that is not for us; without one, such mail fails.
-    pub next_hop: Option<NextHop>,
+    /// Where mail goes that is not for us.
+    pub route: Route,
+    /// The addresses that this server takes mail at: among the servers of a domain it knows itself by them.
+    pub addresses: Vec<IpAddr>,
+    /// The addresses that direct connections come from, one for each family; the system chooses where there is none.
+    pub sources: Vec<IpAddr>,
+    /// Whether DANE is used for hosts whose names DNSSEC does not prove.
+    pub insecure_mx: InsecureMx,
     /// Destinations served at the same time; each of them by one connection.
     pub concurrency: usize,
+    /// Connections to one address at the same time.
+    pub host_concurrency: usize,
 }
 
 impl Settings {
-    /// Ten destinations at a time, and no next hop.
+    /// Direct delivery to 40 destinations at a time, over at most 20 connections to one address.
     #[must_use]
     pub fn new(hostname: Domain) -> Settings {
-        Settings { hostname, next_hop: None, concurrency: 10 }
+        Settings {
+            hostname,
+            route: Route::Direct,
+            addresses: Vec::new(),
+            sources: Vec::new(),
+            insecure_mx: InsecureMx::default(),
+            concurrency: 40,
+            host_concurrency: 20,
+        }
     }
 }
 

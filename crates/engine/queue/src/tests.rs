@@ -1,5 +1,6 @@
 //! Scenarios of the queue: a store on the disk, a clock moved by hand, servers that play a script.
 
+mod direct;
 mod local;
 mod notification;
 mod smtp;
@@ -19,9 +20,13 @@ use mailstead_store::{AccountId, Options, QueueRow, Staged, Store};
 use mailstead_testkit::{Certificates, ManualClock, MemoryDialer, ScriptedPeer, SeededRandom, Zones};
 use tempfile::TempDir;
 
+use mailstead_tlspolicy::facts::StsState;
+use mailstead_tlspolicy::plan::{Terms, TlsResult};
+
+use crate::facts::StsPolicies;
 use crate::{
     Demand, Envelope, EnvelopeRecipient, LocalDelivery, LocalMessage, MessageClass, Metrics, NextHop, Notification,
-    OutgoingTls, Queue, RouteSecurity, Services, Settings,
+    OutgoingTls, Queue, Route, RouteSecurity, Services, Settings, TlsResultSink, TlsResults,
 };
 
 /// What the scenarios' next hop listens on.
@@ -123,6 +128,45 @@ impl LocalDelivery for Accounts {
     }
 }
 
+/// MTA-STS policies by domain.
+#[derive(Debug, Default)]
+struct Policies(HashMap<String, StsState>);
+
+impl StsPolicies for Policies {
+    fn state<'a>(&'a self, domain: &'a Domain) -> BoxFuture<'a, StsState> {
+        let state = self.0.get(domain.as_ascii()).cloned().unwrap_or(StsState::NotFound);
+        Box::pin(std::future::ready(state))
+    }
+}
+
+/// What was told about TLS.
+#[derive(Debug, Default)]
+struct Results(Mutex<Vec<TlsResults>>);
+
+impl TlsResultSink for Results {
+    fn record(&self, results: TlsResults) {
+        self.0.lock().unwrap().push(results);
+    }
+}
+
+impl Results {
+    /// One line for each result: for whom, at which host, what.
+    fn lines(&self) -> Vec<String> {
+        let line = |results: &TlsResults, result: &TlsResult| {
+            let failure = result.failure.as_ref().map_or("success".to_owned(), ToString::to_string);
+            let kind = match result.policy.terms {
+                Terms::Sts(_) => "sts",
+                Terms::Tlsa(_) => "tlsa",
+                Terms::NoPolicyFound => "none",
+            };
+            let host = results.host.as_ref().map_or("-".to_owned(), ToString::to_string);
+            format!("{} {kind} at {host}: {failure}", result.policy.domain)
+        };
+        let recorded = self.0.lock().unwrap();
+        recorded.iter().flat_map(|results| results.results.iter().map(|result| line(results, result))).collect()
+    }
+}
+
 /// A queue with everything around it.
 struct World {
     queue: Queue,
@@ -130,6 +174,7 @@ struct World {
     clock: ManualClock,
     dialer: Arc<MemoryDialer>,
     accounts: Arc<Accounts>,
+    results: Arc<Results>,
     shutdown: Shutdown,
     supervisor: Supervisor,
     _directory: TempDir,
@@ -142,20 +187,29 @@ impl World {
 
     /// A world whose queue does not run yet.
     async fn with(change: impl FnOnce(&mut Settings)) -> World {
+        World::outside(Zones::new(), Policies::default(), change).await
+    }
+
+    /// A world with names and MTA-STS policies of others.
+    async fn outside(zones: Zones, sts: Policies, change: impl FnOnce(&mut Settings)) -> World {
         let directory = TempDir::new().unwrap();
         let clock = ManualClock::new();
         let store = Store::open(Options::new(directory.path(), clock.shared())).await.unwrap();
         let (dialer, accounts) = (MemoryDialer::new(), Arc::<Accounts>::default());
+        let results = Arc::<Results>::default();
         let (shutdown, supervisor) = (Shutdown::new(Duration::from_secs(3)), Supervisor::new());
         let mut settings = Settings::new(Domain::parse("here.example").unwrap());
-        settings.next_hop = Some(hop(RouteSecurity::Opportunistic));
+        settings.route = Route::Relay(hop(RouteSecurity::Opportunistic));
         change(&mut settings);
         let services = Services {
             store: store.clone(),
             clock: clock.shared(),
             random: Arc::new(SeededRandom::new(1)),
             dialer: Arc::<MemoryDialer>::clone(&dialer),
-            resolver: Arc::new(Zones::new()),
+            direct_dialer: Arc::<MemoryDialer>::clone(&dialer),
+            resolver: Arc::new(zones),
+            sts: Arc::new(sts),
+            results: Arc::<Results>::clone(&results),
             tls: OutgoingTls::new(Certificates::roots()),
             local: Arc::<Accounts>::clone(&accounts),
             supervisor: supervisor.clone(),
@@ -163,7 +217,7 @@ impl World {
             metrics: Metrics::default(),
         };
         let queue = Queue::new(settings, services);
-        World { queue, store, clock, dialer, accounts, shutdown, supervisor, _directory: directory }
+        World { queue, store, clock, dialer, accounts, results, shutdown, supervisor, _directory: directory }
     }
 
     fn run(&self) {
@@ -255,7 +309,12 @@ impl World {
 
     /// A server that plays this script with the next connection to the next hop.
     fn peer(&self, script: &'static str) -> tokio::task::JoinHandle<Vec<String>> {
-        let mut peer = ScriptedPeer::new(self.dialer.expect(address()));
+        self.peer_at(HOP, script)
+    }
+
+    /// A server that plays this script with the next connection to this address.
+    fn peer_at(&self, address: &str, script: &'static str) -> tokio::task::JoinHandle<Vec<String>> {
+        let mut peer = ScriptedPeer::new(self.dialer.expect(address.parse().unwrap()));
         tokio::spawn(async move {
             peer.play(script).await;
             peer.heard().to_vec()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use mailstead_names::Host;
 use mailstead_runtime::Deadline;
 use mailstead_smtp::{Reply, Severity};
 use mailstead_store::{Claim, DeliveryId, QueueId, QueueRow, Settlement};
@@ -12,13 +13,15 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::Error;
-use crate::demand::{Demand, MessageClass, Terms};
+use crate::courier::Courier;
+use crate::demand::{MessageClass, Terms};
 use crate::local::{LocalMessage, LocalRecipient};
 use crate::notice::{Affected, Succeeded};
 use crate::outcome::{AttemptRecord, Failure, Outcome, Permanence, Taker, remember};
 use crate::queue::Inner;
+use crate::route::Route;
 use crate::schedule::Schedule;
-use crate::transaction::{Ended, Others, Transmission};
+use crate::transaction::Letter;
 
 /// Rows taken at once.
 const BATCH: usize = 100;
@@ -273,44 +276,43 @@ impl Inner {
         outcomes
     }
 
-    /// One message after the other; once there is no connection, others that would fare the same need not try.
+    /// One message after the other, by one courier.
     async fn deliver_remotely(&self, groups: Vec<Group>) {
-        let mut not_connected: Vec<(Others, Demand, Failure)> = Vec::new();
+        let relay = match &self.settings.route {
+            Route::Direct => None,
+            Route::Relay(hop) => Some(hop),
+            Route::None => {
+                let failure = Failure::permanent(4, 4, "There is no route to other servers");
+                let failed = groups.into_iter().map(|group| group.fail(&failure)).collect();
+                return self.conclude("none", failed).await;
+            }
+        };
+        let Some((class, recipients)) = groups.first().and_then(Group::destination) else { return };
+        let route = if relay.is_some() { "relay" } else { "direct" };
+        let mut courier = match Courier::new(self, &recipients, relay, class).await {
+            Ok(courier) => courier,
+            Err(failure) => {
+                let failed = groups.into_iter().map(|group| group.fail(&failure)).collect();
+                return self.conclude(route, failed).await;
+            }
+        };
         for group in groups {
-            let demand = group.terms.demand;
-            let concerns = |(others, of, _): &&(Others, Demand, Failure)| *others == Others::All || *of == demand;
-            let known = not_connected.iter().find(concerns).map(|(.., failure)| failure);
-            let outcomes = match (known, &self.settings.next_hop) {
-                (Some(failure), _) => group.all(failure),
-                (None, None) => group.all(&Failure::permanent(4, 4, "There is no route to other servers")),
-                (None, Some(hop)) => {
-                    let ended = match group.rows.first().map(|row| self.rows.open(row.id)) {
-                        None => continue,
-                        Some(open) => match open.await {
-                            Ok(Some(message)) => {
-                                let rows = &group.rows;
-                                Transmission { inner: self, hop, demand, rows, message: &message }.run().await
-                            }
-                            // Removed by the operator: nothing is left to settle.
-                            Ok(None) => continue,
-                            Err(error) => {
-                                tracing::error!(%error, "queued message cannot be read");
-                                Ended::Answered(group.all(&Failure::temporary(3, 0, "The message could not be read")))
-                            }
-                        },
-                    };
-                    match ended {
-                        Ended::Answered(outcomes) => outcomes,
-                        Ended::NotConnected(others, failure) => {
-                            let outcomes = group.all(&failure);
-                            not_connected.push((others, demand, failure));
-                            outcomes
-                        }
-                    }
+            let Some(open) = group.rows.first().map(|row| self.rows.open(row.id)) else { continue };
+            let outcomes = match open.await {
+                Ok(Some(message)) => {
+                    let Group { terms: Terms { demand, class, .. }, rows } = &group;
+                    courier.deliver(&Letter { demand: *demand, class: *class, rows, message: &message }).await
+                }
+                // Removed by the operator: nothing is left to settle.
+                Ok(None) => continue,
+                Err(error) => {
+                    tracing::error!(%error, "queued message cannot be read");
+                    group.all(&Failure::temporary(3, 0, "The message could not be read"))
                 }
             };
-            self.conclude("smtp", vec![(group, outcomes)]).await;
+            self.conclude(route, vec![(group, outcomes)]).await;
         }
+        courier.finish().await;
     }
 
     /// Records outcomes, with their notices, in one transaction.
@@ -409,6 +411,17 @@ impl Inner {
 }
 
 impl Group {
+    fn destination(&self) -> Option<(MessageClass, Host)> {
+        let first = self.rows.first()?;
+        Some((self.terms.class, first.recipient.host.clone()))
+    }
+
+    /// The same for every recipient.
+    fn fail(self, failure: &Failure) -> (Group, Vec<Outcome>) {
+        let outcomes = self.all(failure);
+        (self, outcomes)
+    }
+
     fn all(&self, failure: &Failure) -> Vec<Outcome> {
         self.rows.iter().map(|_| Outcome::Failed(failure.clone())).collect()
     }

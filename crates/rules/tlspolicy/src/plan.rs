@@ -61,6 +61,18 @@ pub struct Attempt {
     pub attribution: Vec<Attribution>,
 }
 
+impl Attempt {
+    /// Whether a connection made for the other attempt shows what this one wants to know, whatever either enforces.
+    #[must_use]
+    pub fn checks_the_same(&self, other: &Attempt) -> bool {
+        let checks = |attempt: &Attempt| {
+            let dane = attempt.dane.as_ref().map(|dane| (dane.records.clone(), dane.names.clone()));
+            (attempt.channel, attempt.server_name.clone(), attempt.pkix_name.clone(), dane)
+        };
+        checks(self) == checks(other)
+    }
+}
+
 /// TLSA records that a certificate is checked against.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dane {

@@ -118,6 +118,7 @@ pub struct Session {
     /// Reported by the next call of `next_event`.
     failure: Option<Error>,
     greeting: Option<Reply>,
+    server_name: Option<String>,
 }
 
 impl Session {
@@ -132,6 +133,7 @@ impl Session {
             open: false,
             failure: None,
             greeting: None,
+            server_name: None,
         }
     }
 
@@ -148,6 +150,11 @@ impl Session {
     /// How the server greeted, before TLS if that came later.
     pub fn greeting(&self) -> Option<&Reply> {
         self.greeting.as_ref()
+    }
+
+    /// What the server calls itself: the first word of its latest reply to EHLO or HELO (RFC 5321 §4.1.1.1).
+    pub fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
     }
 
     /// What the server offers; of the latest EHLO only, as RFC 3207 §4.2 demands.
@@ -345,6 +352,7 @@ impl Session {
                 None
             }
             State::Ehlo if reply.is_completion() => {
+                self.server_name = first_word(&reply);
                 self.extensions = reply.lines.iter().skip(1).map(|line| Extension::parse(line)).collect();
                 Some(Event::Ready)
             }
@@ -354,7 +362,10 @@ impl Session {
                 self.state = State::Helo;
                 None
             }
-            State::Helo if reply.is_completion() => Some(Event::Ready),
+            State::Helo if reply.is_completion() => {
+                self.server_name = first_word(&reply);
+                Some(Event::Ready)
+            }
             State::Greeting | State::Ehlo | State::Helo => Some(self.fail(Error::Refused(reply))),
             State::StartTls if reply.is_completion() => {
                 if self.replies.pending() > 0 {
@@ -423,6 +434,10 @@ impl Session {
         }
         Event::Finished(outcome)
     }
+}
+
+fn first_word(reply: &Reply) -> Option<String> {
+    reply.lines.first()?.split_ascii_whitespace().next().map(str::to_owned)
 }
 
 /// The wire form of an initial response; `=` stands for an empty one (RFC 4954 §4).

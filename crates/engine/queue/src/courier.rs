@@ -1,0 +1,479 @@
+//! Serves one destination: its messages that are due, to host after host and address after address until every recipient
+//! is answered for, over as few connections as possible.
+//!
+//! What may be tried with a host is what [`plan`] says, whether a connection may carry a message is what [`judge`] says,
+//! for each message anew. A connection, and what was found where none came about, serves the messages that follow; it is
+//! recorded once, when it happened.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mailstead_dns::Authenticity;
+use mailstead_names::{EhloName, Host as HostName};
+use mailstead_net::Target;
+use mailstead_runtime::Deadline;
+use mailstead_tlspolicy::facts::{self, Destination, MxRecords, StsState};
+use mailstead_tlspolicy::judge::{self, Next, Verdict, judge};
+use mailstead_tlspolicy::plan::{Attempt, Channel, HostPlan, TlsResult, Way, destination_results, plan};
+use mailstead_tlspolicy::reasons::Shortfall;
+
+use crate::MessageClass;
+use crate::connection::{Call, Connection, Opened};
+use crate::facts::{Exchange, Found, HostFacts, Nobody, SMTP_PORT};
+use crate::outcome::{Failure, Outcome, Permanence, Remote, attempts};
+use crate::queue::Inner;
+use crate::results::TlsSession;
+use crate::route::NextHop;
+use crate::transaction::{Letter, transact};
+
+/// Everything that one message does with one address.
+const PER_ADDRESS: Duration = Duration::from_secs(30 * 60);
+/// Addresses of a host that are tried for one message.
+const MOST_ADDRESSES: usize = 5;
+/// Messages sent over one connection.
+const MOST_USES: u64 = 100;
+/// How long to wait while a host has as many connections as it may have.
+const HOST_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Serves the messages for one destination.
+pub(crate) struct Courier<'a> {
+    inner: &'a Inner,
+    /// The relay that takes them, where they do not go directly.
+    relay: Option<&'a NextHop>,
+    found: Found,
+    hosts: HashMap<HostName, Result<HostFacts, Box<Nobody>>>,
+    known: Vec<Known>,
+    kept: Option<Kept>,
+}
+
+/// A host at one of its addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    host: HostName,
+    ip: IpAddr,
+}
+
+/// What an attempt has shown.
+struct Known {
+    place: Place,
+    attempt: Attempt,
+    outcome: judge::Outcome,
+    failure: Option<Failure>,
+}
+
+/// A connection for the next message.
+struct Kept {
+    place: Place,
+    channel: Channel,
+    connection: Connection,
+    uses: u64,
+}
+
+/// What went wrong for one message where no server answered.
+#[derive(Debug, Default)]
+struct Missed {
+    last: Option<Failure>,
+    /// Something was in the way that may pass.
+    passing: bool,
+}
+
+impl Missed {
+    fn record(&mut self, failure: Failure) {
+        self.passing |= failure.permanence == Permanence::Temporary;
+        self.last = Some(failure);
+    }
+
+    /// For good only where it was so everywhere: what no host grants (RFC 8689 §4.2.1), or a domain without a host.
+    fn failure(self) -> Failure {
+        let last = self.last.unwrap_or_else(|| Failure::temporary(4, 1, "The server has no address"));
+        if self.passing { last.with_permanence(Permanence::Temporary) } else { last }
+    }
+}
+
+impl<'a> Courier<'a> {
+    /// Finds out where mail for this domain or address goes: with `relay` to it, else to its servers.
+    ///
+    /// # Errors
+    /// What it means for every message that there is nobody to deliver to.
+    pub(crate) async fn new(
+        inner: &'a Inner,
+        recipients: &HostName,
+        relay: Option<&'a NextHop>,
+        class: MessageClass,
+    ) -> Result<Courier<'a>, Box<Failure>> {
+        let found = match relay {
+            Some(relay) => Found {
+                destination: Destination {
+                    next_hop: facts::NextHop::Route(relay.security),
+                    mx: MxRecords::Implicit(Authenticity::Secure),
+                    sts: StsState::NotFound,
+                },
+                hosts: vec![Exchange { name: relay.host.clone(), preference: None }],
+                unusable: Vec::new(),
+            },
+            None => match inner.gatherer.destination(recipients).await {
+                Ok(found) => found,
+                Err(nobody) => {
+                    inner.record(recipients, class, None, None, nobody.results);
+                    return Err(Box::new(nobody.failure));
+                }
+            },
+        };
+        inner.record(recipients, class, None, None, destination_results(&found.destination));
+        Ok(Courier { inner, relay, found, hosts: HashMap::new(), known: Vec::new(), kept: None })
+    }
+
+    /// Delivers one message to its recipients, and answers for each.
+    pub(crate) async fn deliver(&mut self, letter: &Letter<'_>) -> Vec<Outcome> {
+        let mut outcomes: Vec<Option<Outcome>> = vec![None; letter.rows.len()];
+        let mut missed = Missed::default();
+        for exchange in self.found.hosts.clone() {
+            if self.at_host(&exchange, letter, &mut outcomes, &mut missed).await.is_break() {
+                break;
+            }
+        }
+        let failure = missed.failure();
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Outcome::Failed(failure.clone()))).collect()
+    }
+
+    /// Ends the connection that is still open.
+    pub(crate) async fn finish(mut self) {
+        self.hang_up().await;
+    }
+
+    /// One host, unless all recipients are answered for, or the host is this server.
+    async fn at_host(
+        &mut self,
+        exchange: &Exchange,
+        letter: &Letter<'_>,
+        outcomes: &mut [Option<Outcome>],
+        missed: &mut Missed,
+    ) -> ControlFlow<()> {
+        let facts = match self.facts(exchange, letter).await {
+            Ok(facts) => facts,
+            Err(nobody) => {
+                missed.record(nobody.failure);
+                return if nobody.is_ours { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+            }
+        };
+        let HostPlan { way, reasons, .. } = plan(&self.found.destination, &facts.host, letter.demand);
+        tracing::debug!(host = %exchange.name, ?reasons, "planned");
+        let attempts = match way {
+            Way::Attempts(attempts) => attempts,
+            Way::Skip(shortfall) => {
+                missed.record(Failure::of_shortfall(&shortfall).at(&Remote { host: exchange.name.clone(), ip: None }));
+                return ControlFlow::Continue(());
+            }
+            Way::RequireTlsUnsupported(shortfall) => {
+                let remote = Remote { host: exchange.name.clone(), ip: None };
+                missed.record(Failure::require_tls_unsupported(&shortfall).at(&remote));
+                return ControlFlow::Continue(());
+            }
+        };
+        let addresses = in_order(&facts.addresses, &earlier_addresses(letter, &exchange.name));
+        for ip in addresses.into_iter().take(MOST_ADDRESSES) {
+            let place = Place { host: exchange.name.clone(), ip };
+            let Some(kept) = self.connect(&place, &attempts, letter, missed).await else { continue };
+            if self.hand_over(kept, &facts, letter, outcomes, missed).await.is_break() {
+                break;
+            }
+        }
+        let is_final = |outcome: &Option<Outcome>| match outcome {
+            Some(Outcome::Delivered(..)) => true,
+            Some(Outcome::Failed(failure)) => failure.permanence == Permanence::Permanent,
+            None => false,
+        };
+        if outcomes.iter().all(is_final) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// What is known of a host, looked up once. What is to be reported of a host that must not be used is recorded then.
+    async fn facts(&mut self, exchange: &Exchange, letter: &Letter<'_>) -> Result<HostFacts, Box<Nobody>> {
+        if let Some(facts) = self.hosts.get(&exchange.name) {
+            return facts.clone();
+        }
+        let facts = self.inner.gatherer.host(&self.found.destination, exchange).await;
+        let results = match &facts {
+            Ok(facts) => plan(&self.found.destination, &facts.host, letter.demand).results,
+            Err(nobody) => nobody.results.clone(),
+        };
+        self.record(letter.class, Some(&exchange.name), None, results);
+        self.hosts.insert(exchange.name.clone(), facts.clone());
+        facts
+    }
+
+    /// A connection to this place that the message may use, the one there is or a new one.
+    async fn connect(
+        &mut self,
+        place: &Place,
+        attempts: &[Attempt],
+        letter: &Letter<'_>,
+        missed: &mut Missed,
+    ) -> Option<Kept> {
+        let remote = Remote { host: place.host.clone(), ip: Some(place.ip) };
+        let mut in_the_clear = None;
+        for attempt in attempts {
+            let (outcome, failure, connection) = match self.recall(place, attempt) {
+                Some(known) => known,
+                None => self.open(place, attempt, in_the_clear.take(), letter.class).await,
+            };
+            let Verdict { next, shortfall, .. } = judge(attempt, &outcome);
+            match connection {
+                Some(kept) if next == Next::Transact => return Some(kept),
+                Some(kept) if matches!(outcome, judge::Outcome::NoStartTls(_)) => in_the_clear = Some(kept),
+                Some(mut kept) => kept.connection.quit().await,
+                None => {}
+            }
+            let failure = why_not(next, shortfall.as_ref(), failure).at(&remote);
+            tracing::info!(host = %place.host, ip = %place.ip, channel = ?attempt.channel, reason = failure.text, "no connection");
+            missed.record(failure);
+            if next != Next::NextAttempt {
+                break;
+            }
+        }
+        if let Some(mut kept) = in_the_clear {
+            kept.connection.quit().await;
+        }
+        None
+    }
+
+    /// What an attempt would show here, as far as that is known: by the open connection, or where none came about.
+    fn recall(&mut self, place: &Place, attempt: &Attempt) -> Option<(judge::Outcome, Option<Failure>, Option<Kept>)> {
+        let known = self.known.iter().find(|known| known.place == *place && known.tells_of(attempt))?;
+        let (outcome, failure) = (known.outcome.clone(), known.failure.clone());
+        if judge(attempt, &outcome).next != Next::Transact {
+            return Some((outcome, failure, None));
+        }
+        let fits = |kept: &Kept| kept.place == *place && kept.channel == attempt.channel;
+        let kept = self.kept.take_if(|kept| fits(kept))?;
+        Some((outcome, failure, Some(kept)))
+    }
+
+    /// Tries, unless a session in the clear is what is wanted and there. What comes of it is judged, recorded and remembered.
+    async fn open(
+        &mut self,
+        place: &Place,
+        attempt: &Attempt,
+        in_the_clear: Option<Kept>,
+        class: MessageClass,
+    ) -> (judge::Outcome, Option<Failure>, Option<Kept>) {
+        let keep = |connection| Kept { place: place.clone(), channel: attempt.channel, connection, uses: 0 };
+        let opened = match in_the_clear {
+            Some(Kept { connection, .. }) if attempt.channel == Channel::Plaintext => {
+                let outcome = judge::Outcome::Clear;
+                Opened { outcome, connection: Some(connection), failure: None, session: None }
+            }
+            _ => match self.dial(place, attempt).await {
+                Ok(opened) => opened,
+                // Our own limit: not the host's doing.
+                Err(failure) => return (judge::Outcome::Unreachable, Some(failure), None),
+            },
+        };
+        let Opened { outcome, connection, failure, session } = opened;
+        let Verdict { next, results, .. } = judge(attempt, &outcome);
+        let usable = next == Next::Transact && connection.is_some();
+        self.inner.services.metrics.connection(if usable { "ready" } else { "failed" });
+        self.record(class, Some(&place.host), session, results);
+        // A greeting that is refused may be granted to the next.
+        self.known.retain(|known| known.place != *place || !known.tells_of(attempt));
+        self.known.push(Known {
+            place: place.clone(),
+            attempt: attempt.clone(),
+            outcome: outcome.clone(),
+            failure: failure.clone(),
+        });
+        (outcome, failure, connection.map(keep))
+    }
+
+    async fn dial(&mut self, place: &Place, attempt: &Attempt) -> Result<Opened, Failure> {
+        // One connection at a time, so that nobody waits for another's while holding one.
+        self.hang_up().await;
+        let services = &self.inner.services;
+        let slot = self.inner.host_slots.take(place.ip, Deadline::after(HOST_PATIENCE)).await;
+        let slot = slot.map_err(|_| {
+            Failure::temporary(4, 5, "There are as many connections to this server already as there may be at once")
+        })?;
+        let settings = &self.inner.settings;
+        let (dialer, port) = match self.relay {
+            Some(relay) => (&services.dialer, relay.port),
+            None => (&services.direct_dialer, SMTP_PORT),
+        };
+        let of_family = |source: &&IpAddr| source.is_ipv4() == place.ip.is_ipv4();
+        let source = settings.sources.iter().find(of_family).filter(|_| self.relay.is_none());
+        let call = Call {
+            dialer: Arc::clone(dialer),
+            target: Target { address: SocketAddr::new(place.ip, port), source: source.copied() },
+            remote: Remote { host: place.host.clone(), ip: Some(place.ip) },
+            name: EhloName::Domain(settings.hostname.clone()),
+            patience: PER_ADDRESS,
+        };
+        Ok(Connection::open(services, call, attempt, slot).await)
+    }
+
+    /// Sends the message to the recipients that no server has answered for finally. Breaks where the host has answered.
+    async fn hand_over(
+        &mut self,
+        mut kept: Kept,
+        facts: &HostFacts,
+        letter: &Letter<'_>,
+        outcomes: &mut [Option<Outcome>],
+        missed: &mut Missed,
+    ) -> ControlFlow<()> {
+        if kept.uses == 0
+            && let Some(credentials) = self.relay.and_then(|relay| relay.credentials.as_ref())
+            && let Err(failure) = kept.connection.authenticate(&self.inner.services, credentials).await
+        {
+            kept.connection.quit().await;
+            // For the other messages as well: a password is not tried a hundred times.
+            for known in self.known.iter_mut().filter(|known| known.place == kept.place) {
+                (known.outcome, known.failure) = (judge::Outcome::Unreachable, Some(failure.clone()));
+            }
+            missed.record(failure);
+            return ControlFlow::Continue(());
+        }
+        kept.connection.renew(PER_ADDRESS);
+        let is_pending = |outcome: &Option<Outcome>| match outcome {
+            None => true,
+            Some(Outcome::Failed(failure)) => failure.permanence == Permanence::Temporary,
+            Some(Outcome::Delivered(..)) => false,
+        };
+        let pending: Vec<usize> =
+            outcomes.iter().enumerate().filter(|(_, outcome)| is_pending(outcome)).map(|(index, _)| index).collect();
+        let transacted = transact(&mut kept.connection, letter, &pending).await;
+        if kept.uses > 0 && !transacted.answered {
+            // The server has not waited for another message. A new connection says whether it is there.
+            let place = kept.place.clone();
+            drop(kept);
+            self.known.retain(|known| known.place != place);
+            return Box::pin(self.again(&place, facts, letter, outcomes, missed)).await;
+        }
+        for (index, outcome) in transacted.outcomes {
+            let outcome = self.second_thoughts(outcome, facts, letter.rows.get(index).map_or(0, |row| row.attempts));
+            if let Some(slot) = outcomes.get_mut(index) {
+                *slot = Some(outcome);
+            }
+        }
+        kept.uses += 1;
+        let most = kept.connection.session.extensions().limits().mail_max.unwrap_or(MOST_USES).min(MOST_USES);
+        if kept.uses < most && transacted.reusable {
+            self.kept = Some(kept);
+        } else {
+            kept.connection.quit().await;
+        }
+        ControlFlow::Break(())
+    }
+
+    async fn again(
+        &mut self,
+        place: &Place,
+        facts: &HostFacts,
+        letter: &Letter<'_>,
+        outcomes: &mut [Option<Outcome>],
+        missed: &mut Missed,
+    ) -> ControlFlow<()> {
+        let Way::Attempts(attempts) = plan(&self.found.destination, &facts.host, letter.demand).way else {
+            return ControlFlow::Continue(());
+        };
+        match self.connect(place, &attempts, letter, missed).await {
+            Some(kept) => self.hand_over(kept, facts, letter, outcomes, missed).await,
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    /// A host with addresses of both families that refuses for its policy may only mind one of ours: it is asked once
+    /// more, from the other (FEATURES' "x.7.*").
+    fn second_thoughts(&self, outcome: Outcome, facts: &HostFacts, attempts: u32) -> Outcome {
+        let both = facts.addresses.iter().any(IpAddr::is_ipv4) && facts.addresses.iter().any(IpAddr::is_ipv6);
+        match outcome {
+            Outcome::Failed(failure)
+                if both
+                    && attempts <= 1
+                    && self.relay.is_none()
+                    && failure.reply.is_some()
+                    && failure.status.subject() == 7 =>
+            {
+                Outcome::Failed(failure.with_permanence(Permanence::Temporary))
+            }
+            other => other,
+        }
+    }
+
+    async fn hang_up(&mut self) {
+        if let Some(mut kept) = self.kept.take() {
+            kept.connection.quit().await;
+        }
+    }
+
+    fn record(
+        &self,
+        class: MessageClass,
+        host: Option<&HostName>,
+        session: Option<TlsSession>,
+        results: Vec<TlsResult>,
+    ) {
+        if let facts::NextHop::Domain { name, .. } = &self.found.destination.next_hop {
+            self.inner.record(&HostName::Domain(name.clone()), class, host, session, results);
+        }
+    }
+}
+
+impl Known {
+    /// Whether another attempt here would find the same. A certificate that was refused says nothing of an attempt that
+    /// would not refuse it.
+    fn tells_of(&self, attempt: &Attempt) -> bool {
+        match &self.outcome {
+            judge::Outcome::Unreachable => true,
+            judge::Outcome::CertificateRejected(_) => self.attempt == *attempt,
+            _ => self.attempt.checks_the_same(attempt),
+        }
+    }
+}
+
+/// What it means for a message that a connection cannot be used.
+fn why_not(next: Next, shortfall: Option<&Shortfall>, failure: Option<Failure>) -> Failure {
+    match (shortfall, failure) {
+        (Some(shortfall), _) if next == Next::RequireTlsUnsupported => Failure::require_tls_unsupported(shortfall),
+        (Some(shortfall), failure) if shortfall.is_policy() || failure.is_none() => Failure::of_shortfall(shortfall),
+        (_, Some(failure)) => failure,
+        (_, None) => Failure::temporary(4, 2, "The connection failed"),
+    }
+}
+
+/// The addresses of a host that earlier attempts for the message came to, oldest first.
+fn earlier_addresses(letter: &Letter<'_>, host: &HostName) -> Vec<IpAddr> {
+    let remembered = letter.rows.first().and_then(|row| attempts(row.result.as_ref()).ok()).unwrap_or_default();
+    let host = host.to_string();
+    remembered.into_iter().filter(|record| record.is_at(&host)).filter_map(|record| record.ip).collect()
+}
+
+/// The order in which addresses are tried: first those of the family that the last attempt did not come to, in case it is
+/// the family that is the trouble, and within a family the one that was tried before, for servers that take a message
+/// only when the same client brings it again (greylisting).
+fn in_order(addresses: &[IpAddr], earlier: &[IpAddr]) -> Vec<IpAddr> {
+    let last = earlier.last();
+    let before = |ip: &IpAddr| earlier.iter().rev().find(|other| other.is_ipv4() == ip.is_ipv4()) == Some(ip);
+    let mut ordered = addresses.to_vec();
+    ordered.sort_by_key(|ip| (last.is_some_and(|last| last.is_ipv4() == ip.is_ipv4()), !before(ip)));
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_other_family_first_and_within_one_the_same_address() {
+        let order = |earlier: &str| {
+            let parse = |text: &str| text.split_whitespace().map(|ip| ip.parse().unwrap()).collect::<Vec<IpAddr>>();
+            let ordered = in_order(&parse("::1 ::2 1.0.0.1 1.0.0.2"), &parse(earlier));
+            ordered.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(order(""), "::1 ::2 1.0.0.1 1.0.0.2");
+        assert_eq!(order("::2"), "1.0.0.1 1.0.0.2 ::2 ::1");
+        assert_eq!(order("::2 1.0.0.2"), "::2 ::1 1.0.0.2 1.0.0.1");
+        assert_eq!(order("::2 1.0.0.2 ::1"), "1.0.0.2 1.0.0.1 ::1 ::2");
+        assert_eq!(order("1.0.0.9"), "::1 ::2 1.0.0.1 1.0.0.2");
+    }
+}
