@@ -3,6 +3,7 @@
 //! What an engine knows of another is a trait of its own, implemented here or over there; nothing here decides
 //! anything about mail.
 
+mod addresses;
 mod local;
 
 use std::path::Path;
@@ -80,9 +81,12 @@ impl Engines {
                 store: store.clone(),
                 clock: Arc::clone(&clock),
                 random: Arc::clone(&random),
-                dialer: Arc::new(DirectDialer::new(address_policy(config))),
+                dialer: Arc::new(DirectDialer::new(address_policy(config, AddressPolicy::Any))),
+                direct_dialer,
                 resolver: Arc::clone(&resolver),
-                tls: mailstead_queue::OutgoingTls::new(Arc::new(roots(config)?)),
+                sts,
+                results: Arc::new(mailstead_queue::NoTlsResults),
+                tls: mailstead_queue::OutgoingTls::new(roots),
                 local: Arc::new(Delivery::new(delivery, directory.clone())),
                 supervisor: supervisor.clone(),
                 shutdown: shutdown.clone(),
@@ -248,15 +252,20 @@ fn login(
     )
 }
 
-/// A sandbox never leaves the machine; a next hop that the operator chose may be anywhere.
-fn address_policy(config: &Config) -> AddressPolicy {
-    if config.sandbox.is_some() { AddressPolicy::LoopbackOnly } else { AddressPolicy::Any }
+/// A sandbox never leaves the machine.
+fn address_policy(config: &Config, otherwise: AddressPolicy) -> AddressPolicy {
+    if config.sandbox.is_some() { AddressPolicy::LoopbackOnly } else { otherwise }
 }
 
-/// Whom to believe who a next hop is.
+/// Whom to believe who a server is.
 fn roots(config: &Config) -> Result<rustls::RootCertStore, Failure> {
-    let ca_file = config.queue.next_hop.as_ref().and_then(|hop| hop.ca_file.as_ref());
-    Ok(ca_file.map_or_else(|| Ok(system_roots()), |file| roots_from_file(file))?)
+    let queue = &config.queue;
+    let ca_file = queue.next_hop.as_ref().and_then(|hop| hop.ca_file.as_ref());
+    let mut roots = ca_file.map_or_else(|| Ok(system_roots()), |file| roots_from_file(file))?;
+    if let Some(file) = &queue.extra_ca_file {
+        roots.extend(roots_from_file(file)?.roots);
+    }
+    Ok(roots)
 }
 
 fn marks(data_directory: &Path, random: &Arc<dyn Random>) -> Result<mailstead_smtp_server::Marks, Failure> {
@@ -266,7 +275,7 @@ fn marks(data_directory: &Path, random: &Arc<dyn Random>) -> Result<mailstead_sm
 
 fn queue_settings(config: &Config, services: &[Service]) -> mailstead_queue::Settings {
     use mailstead_config::HopSecurity as Configured;
-    use mailstead_queue::{NextHop, RouteSecurity};
+    use mailstead_queue::{InsecureMx, NextHop, Route, RouteSecurity};
     let configured = config.queue.next_hop.as_ref().map(|hop| NextHop {
         host: hop.place.host.clone(),
         port: hop.place.port,
@@ -289,11 +298,23 @@ fn queue_settings(config: &Config, services: &[Service]) -> mailstead_queue::Set
     };
     // In a sandbox all mail comes back to ourselves, by SMTP as to anybody.
     let own = || services.iter().find(|service| service.role == Role::Smtp).map(|service| service.address);
-    let next_hop = match (configured, config.sandbox.is_some()) {
-        (None, true) => own().map(ours),
-        (configured, _) => configured,
+    let route = match (configured, config.sandbox.is_some()) {
+        (Some(hop), _) => Route::Relay(hop),
+        (None, true) => own().map_or(Route::None, |address| Route::Relay(ours(address))),
+        (None, false) => Route::Direct,
     };
-    mailstead_queue::Settings { next_hop, ..mailstead_queue::Settings::new(config.hostname.clone()) }
+    let queue = &config.queue;
+    let mut addresses = addresses::own(services);
+    addresses.extend(&queue.nat_addresses);
+    mailstead_queue::Settings {
+        route,
+        addresses,
+        sources: addresses::sources(services),
+        insecure_mx: if queue.dane_with_insecure_mx { InsecureMx::Used } else { InsecureMx::NotUsed },
+        concurrency: queue.concurrency as usize,
+        host_concurrency: queue.host_concurrency as usize,
+        ..mailstead_queue::Settings::new(config.hostname.clone())
+    }
 }
 
 fn smtp_settings(config: &Config, sandbox: Sandbox) -> mailstead_smtp_server::Settings {

@@ -11,18 +11,17 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailstead_dns::Authenticity;
 use mailstead_names::{EhloName, Host as HostName};
 use mailstead_net::Target;
 use mailstead_runtime::Deadline;
-use mailstead_tlspolicy::facts::{self, Destination, MxRecords, StsState};
+use mailstead_tlspolicy::facts;
 use mailstead_tlspolicy::judge::{self, Next, Verdict, judge};
 use mailstead_tlspolicy::plan::{Attempt, Channel, HostPlan, TlsResult, Way, destination_results, plan};
 use mailstead_tlspolicy::reasons::Shortfall;
 
 use crate::MessageClass;
 use crate::connection::{Call, Connection, Opened};
-use crate::facts::{Exchange, Found, HostFacts, Nobody, SMTP_PORT};
+use crate::facts::{Exchange, Found, HostFacts, Nobody};
 use crate::outcome::{Failure, Outcome, Permanence, Remote, attempts};
 use crate::queue::Inner;
 use crate::results::TlsSession;
@@ -104,23 +103,12 @@ impl<'a> Courier<'a> {
         relay: Option<&'a NextHop>,
         class: MessageClass,
     ) -> Result<Courier<'a>, Box<Failure>> {
-        let found = match relay {
-            Some(relay) => Found {
-                destination: Destination {
-                    next_hop: facts::NextHop::Route(relay.security),
-                    mx: MxRecords::Implicit(Authenticity::Secure),
-                    sts: StsState::NotFound,
-                },
-                hosts: vec![Exchange { name: relay.host.clone(), preference: None }],
-                unusable: Vec::new(),
-            },
-            None => match inner.gatherer.destination(recipients).await {
-                Ok(found) => found,
-                Err(nobody) => {
-                    inner.record(recipients, class, None, None, nobody.results);
-                    return Err(Box::new(nobody.failure));
-                }
-            },
+        let found = match inner.gatherer.found(relay, recipients).await {
+            Ok(found) => found,
+            Err(nobody) => {
+                inner.record(recipients, class, None, None, nobody.results);
+                return Err(Box::new(nobody.failure));
+            }
         };
         inner.record(recipients, class, None, None, destination_results(&found.destination));
         Ok(Courier { inner, relay, found, hosts: HashMap::new(), known: Vec::new(), kept: None })
@@ -296,10 +284,8 @@ impl<'a> Courier<'a> {
             Failure::temporary(4, 5, "There are as many connections to this server already as there may be at once")
         })?;
         let settings = &self.inner.settings;
-        let (dialer, port) = match self.relay {
-            Some(relay) => (&services.dialer, relay.port),
-            None => (&services.direct_dialer, SMTP_PORT),
-        };
+        let dialer = if self.relay.is_some() { &services.dialer } else { &services.direct_dialer };
+        let port = NextHop::port(self.relay);
         let of_family = |source: &&IpAddr| source.is_ipv4() == place.ip.is_ipv4();
         let source = settings.sources.iter().find(of_family).filter(|_| self.relay.is_none());
         let call = Call {

@@ -17,6 +17,7 @@ use mailstead_tlspolicy::plan::{AttributedPolicy, Scope, Terms, TlsResult};
 use mailstead_tlspolicy::tlsa::{AddressChain, InsecureMx, Purpose, TlsaBaseDomain, tlsa_candidates, to_be_tried};
 
 use crate::outcome::{Failure, Remote};
+use crate::route::NextHop as Relay;
 
 /// The port of mail between servers (RFC 5321 §4.5.4.2).
 pub const SMTP_PORT: u16 = 25;
@@ -130,7 +131,31 @@ fn words(error: &LookupError) -> String {
     if details.is_empty() { error.kind.to_string() } else { format!("{} ({details})", error.kind) }
 }
 
+impl Found {
+    /// A relay is its own only host. That it is the right one, the operator says.
+    fn relay(relay: &Relay) -> Found {
+        let destination = Destination {
+            next_hop: NextHop::Route(relay.security),
+            mx: MxRecords::Implicit(Authenticity::Secure),
+            sts: StsState::NotFound,
+        };
+        let hosts = vec![Exchange { name: relay.host.clone(), preference: None }];
+        Found { destination, hosts, unusable: Vec::new() }
+    }
+}
+
 impl Gatherer {
+    /// Where mail for this domain or address goes: to the relay, if there is one, else to its servers.
+    ///
+    /// # Errors
+    /// As [`Gatherer::destination`].
+    pub(crate) async fn found(&self, relay: Option<&Relay>, recipients: &HostName) -> Result<Found, Box<Nobody>> {
+        match relay {
+            Some(relay) => Ok(Found::relay(relay)),
+            None => self.destination(recipients).await,
+        }
+    }
+
     /// Where mail for this domain or address goes.
     ///
     /// # Errors

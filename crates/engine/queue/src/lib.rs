@@ -10,6 +10,7 @@
 //! store.
 #![warn(missing_docs)]
 
+pub mod explain;
 pub mod facts;
 pub mod schedule;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use mailstead_dns::Resolver;
-use mailstead_names::{Host, ReversePath};
+use mailstead_names::{Address, Host, ReversePath};
 use mailstead_net::Dialer;
 use mailstead_runtime::{Clock, Random, Shutdown, Supervisor};
 use mailstead_store::{AccountId, NewQueued, NewRecipient, QueueId, QueueStore, Staged, Store};
@@ -12,6 +12,7 @@ use mailstead_tlspolicy::plan::TlsResult;
 use tokio::sync::Notify;
 
 use crate::demand::Terms;
+use crate::explain::{Explanation, Way, explain};
 use crate::facts::{Gatherer, Own, StsPolicies};
 use crate::host_slots::HostSlots;
 use crate::local::LocalDelivery;
@@ -127,6 +128,15 @@ impl Queue {
         self.inner.services.metrics.enqueued(ids.len());
         self.kick();
         Ok(ids)
+    }
+
+    /// What would happen to a message for this recipient now, if it demanded this of its delivery.
+    pub async fn explain(&self, recipient: &Address, demand: Demand) -> Explanation {
+        let Inner { services, gatherer, settings, .. } = &*self.inner;
+        if services.local.is_local(recipient) {
+            return Explanation { recipients: recipient.host.clone(), way: Way::Local };
+        }
+        explain(gatherer, &settings.route, &recipient.host, demand).await
     }
 
     /// Wakes the worker: a row was changed by another hand.

@@ -4,6 +4,8 @@ use mailstead_names::Host;
 use mailstead_sasl::client::Credentials;
 use mailstead_tlspolicy::facts::RouteSecurity;
 
+use crate::facts::SMTP_PORT;
+
 /// How mail leaves.
 #[derive(Debug, Clone)]
 pub enum Route {
@@ -26,4 +28,11 @@ pub struct NextHop {
     pub security: RouteSecurity,
     /// How to log in there, if at all. Sent over TLS only.
     pub credentials: Option<Credentials>,
+}
+
+impl NextHop {
+    /// The port that is connected to: a relay's, or else that of mail between servers.
+    pub(crate) fn port(relay: Option<&NextHop>) -> u16 {
+        relay.map_or(SMTP_PORT, |relay| relay.port)
+    }
 }

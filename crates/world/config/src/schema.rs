@@ -216,10 +216,33 @@ impl Default for Limits {
 }
 
 /// How mail leaves.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Queue {
-    /// The server that takes all mail for others.
+    /// The server that takes all mail for others. Without one, mail goes to the servers of each domain.
     pub next_hop: Option<NextHop>,
+    /// Certificates to trust beside the system's.
+    pub extra_ca_file: Option<PathBuf>,
+    /// Addresses that the world reaches this server at though it does not have them: a router's in front of it.
+    pub nat_addresses: Vec<IpAddr>,
+    /// Whether DANE is used for servers whose names DNSSEC does not prove.
+    pub dane_with_insecure_mx: bool,
+    /// Destinations served at the same time.
+    pub concurrency: u32,
+    /// Connections to one address at the same time.
+    pub host_concurrency: u32,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Queue {
+            next_hop: None,
+            extra_ca_file: None,
+            nat_addresses: Vec::new(),
+            dane_with_insecure_mx: false,
+            concurrency: 40,
+            host_concurrency: 20,
+        }
+    }
 }
 
 /// A server that takes all mail for others.
@@ -432,8 +455,17 @@ fn read_queue(mut section: Section<'_>, base: &Path) -> Queue {
         }
         _ => None,
     };
+    let usual = Queue::default();
+    let queue = Queue {
+        next_hop: place.map(|place| NextHop { place, security, credentials, ca_file }),
+        extra_ca_file: section.optional("extra-ca-file", value::path).map(|file| base.join(file)),
+        nat_addresses: values(section.list("nat-addresses", value::ip)),
+        dane_with_insecure_mx: section.optional("dane-with-insecure-mx", value::flag).unwrap_or(false),
+        concurrency: section.optional("concurrency", value::count).unwrap_or(usual.concurrency),
+        host_concurrency: section.optional("host-concurrency", value::count).unwrap_or(usual.host_concurrency),
+    };
     section.finish();
-    Queue { next_hop: place.map(|place| NextHop { place, security, credentials, ca_file }) }
+    queue
 }
 
 fn values<T>(list: Vec<Placed<T>>) -> Vec<T> {

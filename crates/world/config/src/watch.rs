@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::{Config, Directory, Error};
+use crate::{Config, Directory, Error, Queue};
 
 /// Holds the configuration that is in force. Whoever needs it subscribes; nothing is read from the file
 /// system but by [`ConfigWatch::load`] and [`ConfigWatch::reload`].
@@ -82,6 +82,11 @@ fn fixed_differences(old: &Config, new: &Config) -> Vec<&'static str> {
         let credentials = hop.credentials.as_ref().map(|(name, password)| (name.clone(), password.expose().clone()));
         Some((hop.place.clone(), hop.security, credentials, hop.ca_file.clone()))
     };
+    let queue = |config: &Config| {
+        let Queue { extra_ca_file, nat_addresses, dane_with_insecure_mx, concurrency, host_concurrency, .. } =
+            config.queue.clone();
+        (next_hop(config), extra_ca_file, nat_addresses, dane_with_insecure_mx, concurrency, host_concurrency)
+    };
     let settings = [
         ("hostname", old.hostname != new.hostname),
         ("data-directory", old.data_directory != new.data_directory),
@@ -91,7 +96,7 @@ fn fixed_differences(old: &Config, new: &Config) -> Vec<&'static str> {
         // Other files are read at once; with or without TLS is a matter of the listeners.
         ("tls", old.tls.is_some() != new.tls.is_some()),
         ("limits", old.limits != new.limits),
-        ("queue", next_hop(old) != next_hop(new)),
+        ("queue", queue(old) != queue(new)),
         ("dns", old.dns != new.dns),
         ("pedantic", old.strictness != new.strictness),
         ("sandbox", old.sandbox.is_some() != new.sandbox.is_some()),

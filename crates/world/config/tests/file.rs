@@ -50,6 +50,11 @@ security = "starttls"
 username = "jane"
 password = "hunter3"
 ca-file = "hop.pem"
+extra-ca-file = "/etc/ssl/ours.pem"
+nat-addresses = ["203.0.113.7"]
+dane-with-insecure-mx = true
+concurrency = 5
+host-concurrency = 2
 
 [dns]
 mode = "validate"
@@ -94,6 +99,10 @@ fn all_keys_have_their_meaning() {
     assert_eq!(config.limits.message_size, 25 << 20);
     assert_eq!(config.limits.submissions_per_day, 50);
     assert_eq!(config.limits.exempt_networks[1], Network { address: "::1".parse().unwrap(), prefix: 128 });
+    let queue = &config.queue;
+    assert_eq!(queue.extra_ca_file.as_deref(), Some(Path::new("/etc/ssl/ours.pem")));
+    assert_eq!(queue.nat_addresses, ["203.0.113.7".parse::<std::net::IpAddr>().unwrap()]);
+    assert_eq!((queue.dane_with_insecure_mx, queue.concurrency, queue.host_concurrency), (true, 5, 2));
     let hop = config.queue.next_hop.unwrap();
     assert_eq!((hop.place.to_string().as_str(), hop.security), ("[::1]:1025", HopSecurity::StartTls));
     assert_eq!(hop.ca_file.as_deref(), Some(Path::new("/etc/mailstead/hop.pem")));

@@ -392,3 +392,33 @@ async fn requiretls_comes_back_only_where_no_host_offers_it() {
         first.await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn what_is_explained_is_what_happens() {
+    use crate::explain::Way;
+    use mailstead_tlspolicy::plan::{self, Channel};
+    use mailstead_tlspolicy::reasons::Shortfall;
+
+    let (tls, record) = with_tlsa();
+    let zones = two_hosts().with("_25._tcp.mx1.other.example", record);
+    let world = directly(zones.failing("_25._tcp.mx2.other.example", RecordType::Tlsa, LookupErrorKind::Timeout)).await;
+    let explained = world.queue.explain(&Address::parse("a@other.example").unwrap(), Demand::default()).await;
+    assert!(world.dialer.dialled().is_empty() && world.results.lines().is_empty());
+    let Way::Hosts(hosts) = explained.way else { panic!("{explained:?}") };
+    let names: Vec<String> = hosts.hosts.iter().map(|host| host.exchange.name.to_string()).collect();
+    assert_eq!(names, ["mx1.other.example", "mx2.other.example"]);
+    let plans: Vec<_> = hosts.hosts.iter().map(|host| host.plan.clone().unwrap().1.way).collect();
+    let plan::Way::Attempts(attempts) = &plans[0] else { panic!("{plans:?}") };
+    assert!(matches!(&attempts[..], [attempt] if attempt.channel == Channel::StartTls && attempt.dane.is_some()));
+    assert!(matches!(plans[1], plan::Way::Skip(Shortfall::TlsaLookupFailed(_))));
+
+    world.submit(&["a@other.example"]).await;
+    let peer = secure_peer(&world, FIRST, tls, TAKES);
+    world.run();
+    world.empty().await;
+    peer.await.unwrap();
+    let local = world.queue.explain(&Address::parse("you@here.example").unwrap(), Demand::default()).await;
+    assert_eq!(local.way, Way::Local);
+    let nobody = world.queue.explain(&Address::parse("a@nowhere.example").unwrap(), Demand::default()).await;
+    assert!(matches!(nobody.way, Way::Nobody(nobody) if nobody.failure.status.to_string() == "5.1.2"));
+}
