@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::process::{cargo, step};
-use crate::{Outcome, architecture, layers};
+use crate::{Outcome, architecture, layers, one_room};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -21,6 +21,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         .exec()
         .map_err(|error| format!("cargo metadata: {error}"))?;
     layers::check(&metadata)?;
+    one_room::check()?;
     architecture::check(&metadata, options.write)?;
     step("formatting", cargo().args(["fmt", "--all", "--check"]))?;
     step("clippy", cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;

@@ -9,6 +9,7 @@ mod check;
 mod conformance;
 mod debian;
 mod layers;
+mod one_room;
 mod postgres;
 mod process;
 mod python;

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use mailstead_dns::{Answer, Authenticity, Existence, LookupError, LookupErrorKind, Mx, Resolver, Tlsa};
 use mailstead_names::{Domain, Host as HostName};
 use mailstead_runtime::{BoxFuture, Random};
+pub use mailstead_tlspolicy::facts::StsState;
 use mailstead_tlspolicy::facts::{
-    Destination, Host, MxRecords, NextHop, StsState, TlsaState, lookup_failure, tlsa_lookup_failure,
+    Destination, Host, MxRecords, NextHop, TlsaState, lookup_failure, tlsa_lookup_failure,
 };
 use mailstead_tlspolicy::plan::{AttributedPolicy, Scope, Terms, TlsResult};
 use mailstead_tlspolicy::tlsa::{AddressChain, InsecureMx, Purpose, TlsaBaseDomain, tlsa_candidates, to_be_tried};

@@ -19,7 +19,8 @@ use mailstead_net::limits::{AuthFailureSettings, AuthFailures, ConnectionLimitSe
 use mailstead_net::tls::ServerTls;
 use mailstead_net::{Admission, Connection, ConnectionId, Refusal, Stream};
 use mailstead_queue::OutgoingTls;
-use mailstead_runtime::{Clock, Deadline, Shutdown, Supervisor};
+use mailstead_queue::facts::StsPolicies;
+use mailstead_runtime::{BoxFuture, Clock, Deadline, Shutdown, Supervisor};
 use mailstead_smtp::server::Role;
 use mailstead_store::{Account, Depth, Detail, NewAccount, Options, Orphans, Store, UidSet, WeakVerifiers};
 use mailstead_testkit::{Certificates, MemoryDialer, PausedClock, SeededRandom, Zones, duplex};
@@ -56,6 +57,16 @@ const CONFIG: &str = r#"
     addresses = ["off@example.org"]
     login-disabled = "ask the desk"
     "#;
+
+/// Nothing is sent here, so that no policy is in force.
+#[derive(Debug)]
+struct Nothing;
+
+impl StsPolicies for Nothing {
+    fn state<'a>(&'a self, _: &'a Domain) -> BoxFuture<'a, mailstead_queue::facts::StsState> {
+        Box::pin(std::future::ready(mailstead_queue::facts::StsState::NotFound))
+    }
+}
 
 /// A server with some accounts (`poor` has no room, `off` may not log in, `unborn` is configured but not in the store)
 /// and some senders in the DNS. Everybody connects from 192.0.2.7.
@@ -166,7 +177,10 @@ impl Setting {
                 clock: Arc::clone(&clock),
                 random: random.clone(),
                 dialer: MemoryDialer::new(),
+                direct_dialer: MemoryDialer::new(),
                 resolver: Arc::new(Zones::new()),
+                sts: Arc::new(Nothing),
+                results: Arc::new(mailstead_queue::NoTlsResults),
                 tls: OutgoingTls::new(Certificates::roots()),
                 local: Arc::new(delivery),
                 supervisor: Supervisor::new(),
