@@ -22,7 +22,7 @@ const INSIDERS: &[(&str, &[&str])] = &[
     ("crates/engine/queue/src/explain", &[]),
     ("crates/engine/queue/src/tests", &[]),
     // The cache of policies says which state it is in.
-    ("crates/engine/queue/src/sts_cache", &["StsState"]),
+    ("crates/engine/queue/src/sts_cache", &["StsState", "lookup_failure"]),
     // What is explained is shown to people.
     ("crates/app/mailstead/src/checks/transport", &[]),
     // General DANE, for any service and not for delivery.

@@ -8,6 +8,7 @@ mod local;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mailstead_config::{Config, Directory, LogLevel, PlaintextLogin, Role, Strictness};
 use mailstead_dns::Resolver;
@@ -17,7 +18,7 @@ use mailstead_net::limits::{
     AuthFailureSettings, AuthFailures, ConnectionLimitSettings, ConnectionLimits, Network, PerClass,
 };
 use mailstead_net::tls::{roots_from_file, system_roots};
-use mailstead_net::{AddressPolicy, ConnectionIds, DirectDialer, Listener, Reception};
+use mailstead_net::{AddressPolicy, ConnectionIds, Dialer, DirectDialer, Listener, Reception};
 use mailstead_runtime::{Clock, Random, Shutdown, Supervisor, SystemClock, SystemRandom};
 use mailstead_sasl::client::Credentials;
 use mailstead_smtp_server::Sandbox;
@@ -31,6 +32,9 @@ use crate::metrics;
 use crate::serve::Tls;
 use crate::web::{self, HttpServer, Page};
 use local::Delivery;
+
+/// How long fetching an MTA-STS policy may take (RFC 8461 §3.3).
+const POLICY_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the engines work with.
 #[derive(Debug)]
@@ -75,6 +79,23 @@ impl Engines {
         let sandbox = if config.sandbox.is_some() { Sandbox::On } else { Sandbox::Off };
         let delivery =
             mailstead_smtp_server::AccountDelivery::new(store.clone(), directory.clone(), Arc::clone(&clock), sandbox);
+        let direct_dialer: Arc<dyn Dialer> = Arc::new(DirectDialer::new(address_policy(config, AddressPolicy::Public)));
+        let roots = Arc::new(roots(config)?);
+        let policies = mailstead_queue::StsCache::new(
+            store.sts_policies(),
+            mailstead_queue::PolicyFetcher {
+                dialer: Arc::clone(&direct_dialer),
+                resolver: Arc::clone(&resolver),
+                roots: Arc::clone(&roots),
+                patience: POLICY_PATIENCE,
+            },
+            Arc::clone(&clock),
+            Arc::clone(&random),
+        );
+        if config.sandbox.is_none() {
+            let upkeep = (policies.clone(), shutdown.clone());
+            supervisor.spawn("mta-sts policies", async move { upkeep.0.maintain(upkeep.1).await });
+        }
         let queue = mailstead_queue::Queue::new(
             queue_settings(config, services),
             mailstead_queue::Services {
@@ -84,7 +105,7 @@ impl Engines {
                 dialer: Arc::new(DirectDialer::new(address_policy(config, AddressPolicy::Any))),
                 direct_dialer,
                 resolver: Arc::clone(&resolver),
-                sts,
+                sts: Arc::new(policies),
                 results: Arc::new(mailstead_queue::NoTlsResults),
                 tls: mailstead_queue::OutgoingTls::new(roots),
                 local: Arc::new(Delivery::new(delivery, directory.clone())),

@@ -9,7 +9,7 @@
 
 use crate::error::{OpenError, Result};
 use crate::sql::{Access, Database, Dialect, Engine};
-use crate::{logins, passwords, queue, refused, search, threads};
+use crate::{logins, passwords, queue, refused, search, sts_policies, threads};
 
 /// What a database holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { both: both_1, server: server_1, account: account_1 },
     Migration { both: |_| String::new(), server: refused::tables, account: account_2 },
     Migration { both: |_| String::new(), server: queue::notification_columns, account: |_| String::new() },
+    Migration { both: |_| String::new(), server: sts_policies::tables, account: |_| String::new() },
 ];
 
 /// Counters of an account and its bodies. The server itself is account 0: it has queued bodies.

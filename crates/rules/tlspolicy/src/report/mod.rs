@@ -41,6 +41,27 @@ pub enum ResultType {
 }
 
 impl ResultType {
+    /// All of them.
+    const ALL: [ResultType; 11] = [
+        ResultType::StartTlsNotSupported,
+        ResultType::CertificateHostMismatch,
+        ResultType::CertificateExpired,
+        ResultType::CertificateNotTrusted,
+        ResultType::ValidationFailure,
+        ResultType::TlsaInvalid,
+        ResultType::DnssecInvalid,
+        ResultType::DaneRequired,
+        ResultType::StsPolicyFetchError,
+        ResultType::StsPolicyInvalid,
+        ResultType::StsWebpkiInvalid,
+    ];
+
+    /// From the word of a report; `None` for one that RFC 8460 does not have.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<ResultType> {
+        ResultType::ALL.into_iter().find(|result| result.as_str() == word)
+    }
+
     /// As in a report.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -20,6 +20,7 @@ mod passwords;
 mod queue;
 mod refused;
 mod search;
+mod sts_policies;
 mod support;
 mod threads;
 mod upgrade;
