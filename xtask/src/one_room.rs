@@ -24,7 +24,7 @@ const INSIDERS: &[(&str, &[&str])] = &[
     // The cache of policies says which state it is in.
     ("crates/engine/queue/src/sts_cache", &["StsState", "lookup_failure"]),
     // What is explained is shown to people.
-    ("crates/app/mailstead/src/checks/transport", &[]),
+    ("crates/app/mailstead/src/operations/transport", &[]),
     // General DANE, for any service and not for delivery.
     ("crates/app/mailstead/src/checks/dane", &["MxRecords", "NextHop"]),
 ];

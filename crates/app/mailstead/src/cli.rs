@@ -73,6 +73,9 @@ pub(crate) enum Command {
     /// Look up where domains want reports about TLS, and read such reports.
     #[command(subcommand)]
     Tlsrpt(TlsrptCommand),
+    /// Show how mail would travel to somebody.
+    #[command(subcommand)]
+    Transport(TransportCommand),
     /// Print the version.
     Version,
 }
@@ -214,6 +217,28 @@ pub(crate) enum MessageCommand {
         #[arg(allow_hyphen_values = true)]
         id: String,
         /// Print what is kept as it is: a line of JSON for each copy.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TransportCommand {
+    /// Say what would happen to a message now: which servers would be tried in which order, what each must prove and why,
+    /// and who would be told of the result. Nobody is connected to but to look up records and policies.
+    Explain {
+        /// Address of the recipient.
+        #[arg(value_parser = Address::parse)]
+        recipient: Address,
+        /// For a message that demands verified TLS all the way (REQUIRETLS, RFC 8689).
+        #[arg(long, conflicts_with = "tls_required_no")]
+        require_tls: bool,
+        /// For a message that is to be delivered even where TLS fails (`TLS-Required: No`, RFC 8689).
+        #[arg(long)]
+        tls_required_no: bool,
+        /// Print one line of JSON.
         #[arg(long)]
         json: bool,
         #[command(flatten)]

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use mailstead_config::{Config, ConfigWatch};
 use mailstead_names::Address;
+use mailstead_queue::Queue;
 use mailstead_runtime::{Deadline, Shutdown, Supervisor};
 use mailstead_store::Store;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -22,7 +23,7 @@ use tokio::net::{UnixListener, UnixStream};
 use crate::cli::{AccountCommand, Place, print};
 use crate::failure::Failure;
 use crate::operations::{Answer, Clear, Request, Site};
-use crate::{password, serve};
+use crate::{password, serve, wiring};
 
 /// Name of the socket in the data directory.
 const SOCKET: &str = "control";
@@ -71,12 +72,22 @@ impl ControlSocket {
     }
 
     /// Serves requests until the stop begins.
-    pub(crate) async fn run(self, store: Store, config: Arc<ConfigWatch>, supervisor: Supervisor, shutdown: Shutdown) {
+    pub(crate) async fn run(
+        self,
+        store: Store,
+        config: Arc<ConfigWatch>,
+        queue: Queue,
+        supervisor: Supervisor,
+        shutdown: Shutdown,
+    ) {
         while let Some(accepted) = shutdown.or_begun(self.socket.accept()).await {
             let Ok((stream, _)) = accepted else { continue };
-            let (store, config, shutdown) = (store.clone(), Arc::clone(&config), shutdown.clone());
+            let (store, config, queue) = (store.clone(), Arc::clone(&config), queue.clone());
+            let shutdown = shutdown.clone();
             supervisor.spawn("control", async move {
-                if let Err(error) = answer(stream, &store, &config, &shutdown).await {
+                if let Err(error) =
+                    answer(stream, Site { store: &store, config: &config, queue: &queue }, &shutdown).await
+                {
                     tracing::warn!(%error, "control connection failed");
                 }
             });
@@ -84,14 +95,14 @@ impl ControlSocket {
     }
 }
 
-async fn answer(stream: UnixStream, store: &Store, config: &ConfigWatch, shutdown: &Shutdown) -> io::Result<()> {
+async fn answer(stream: UnixStream, site: Site<'_>, shutdown: &Shutdown) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     Deadline::after(PATIENCE).bound((&mut stream).take(MOST_OCTETS).read_line(&mut line)).await??;
     let request: Request = serde_json::from_str(&line)?;
     tracing::info!(?request, "control request");
     let is_stop = matches!(request, Request::Stop);
-    let outcome = if is_stop { Ok("stopped".to_owned()) } else { Site { store, config }.perform(request).await };
+    let outcome = if is_stop { Ok("stopped".to_owned()) } else { site.perform(request).await };
     let answer = match outcome {
         Ok(text) => Answer::Done { text },
         Err(failure) => Answer::Failed { reason: failure.to_string() },
@@ -179,7 +190,10 @@ async fn without_server(watch: &ConfigWatch, config: &Config, request: Request) 
         Request::Stop => {
             return Err(Failure::new(format!("no server is running on {}", config.data_directory.display())));
         }
-        Request::StoreCheck { .. } | Request::AccountList | Request::MessageWhy { .. }
+        Request::StoreCheck { .. }
+        | Request::AccountList
+        | Request::MessageWhy { .. }
+        | Request::TransportExplain { .. }
             if !config.data_directory.exists() =>
         {
             return Err(Failure::new(format!("there is no data in {} yet", config.data_directory.display())));
@@ -187,7 +201,10 @@ async fn without_server(watch: &ConfigWatch, config: &Config, request: Request) 
         _ => {}
     }
     let store = Store::open(serve::store_options(config)).await?;
-    let outcome = Site { store: &store, config: watch }.perform(request).await;
+    let outcome = match wiring::idle_queue(watch, config, &store) {
+        Ok(queue) => Site { store: &store, config: watch, queue: &queue }.perform(request).await,
+        Err(failure) => Err(failure),
+    };
     store.close().await;
     outcome
 }

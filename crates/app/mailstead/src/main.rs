@@ -27,6 +27,7 @@ use clap::Parser as _;
 
 use cli::{Cli, Command};
 use failure::Failure;
+use mailstead_queue::{Demand, TlsRequirement};
 use operations::{Form, Orphaned, Reading, Request};
 
 fn main() -> ExitCode {
@@ -90,6 +91,23 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Dane(command) => checks::dane(command).await,
             Command::Mtasts(command) => checks::mtasts(command).await,
             Command::Tlsrpt(command) => checks::tlsrpt(command).await,
+            Command::Transport(cli::TransportCommand::Explain {
+                recipient,
+                require_tls,
+                tls_required_no,
+                json,
+                place,
+            }) => {
+                let requirement = match (require_tls, tls_required_no) {
+                    (true, _) => TlsRequirement::RequireTls,
+                    (false, true) => TlsRequirement::TlsRequiredNo,
+                    (false, false) => TlsRequirement::Opportunistic,
+                };
+                let demand = Demand { requirement, ..Demand::default() };
+                let form = if json { Form::Json } else { Form::Words };
+                let recipient = recipient.unicode().to_string();
+                control::run(&place, Request::TransportExplain { recipient, demand, form }).await
+            }
             Command::Version => cli::print(&format!("mailstead {}", env!("CARGO_PKG_VERSION"))),
         }
     });

@@ -3,10 +3,13 @@
 //! The same function runs inside the server when one is running (asked through `control`) and in the command's
 //! own process when none is. Requests and answers are what travels between the two.
 
+mod transport;
+
 use std::path::Path;
 
 use mailstead_config::{AccountName, ConfigWatch, edit};
 use mailstead_names::{Address, Secret};
+use mailstead_queue::{Demand, Queue};
 use mailstead_smtp_server::{record, why};
 use mailstead_store::{Account, Depth, NewAccount, Orphans, Store, WeakVerifiers};
 use serde::{Deserialize, Serialize};
@@ -34,6 +37,8 @@ pub(crate) enum Request {
     StoreCheck { reading: Reading, orphans: Orphaned },
     /// What became of the messages with this id.
     MessageWhy { id: String, form: Form },
+    /// What would happen to a message.
+    TransportExplain { recipient: String, demand: Demand, form: Form },
 }
 
 /// How a record is shown.
@@ -102,6 +107,8 @@ pub(crate) enum Answer {
 pub(crate) struct Site<'a> {
     pub(crate) store: &'a Store,
     pub(crate) config: &'a ConfigWatch,
+    /// Runs, where a server does.
+    pub(crate) queue: &'a Queue,
 }
 
 impl Site<'_> {
@@ -115,6 +122,9 @@ impl Site<'_> {
             Request::AccountRemove { name } => self.remove(&name).await,
             Request::StoreCheck { reading, orphans } => self.check(reading, orphans).await,
             Request::MessageWhy { id, form } => self.why(&id, form).await,
+            Request::TransportExplain { recipient, demand, form } => {
+                transport::explain(self.queue, &recipient, demand, form).await
+            }
         }
     }
 

@@ -139,7 +139,8 @@ impl Server {
         engines.start_queue();
         let accounts = follow_accounts(store.clone(), watch.directory(), shutdown.clone());
         supervisor.spawn("accounts", accounts);
-        supervisor.spawn("control", control.run(store.clone(), watch, supervisor.clone(), shutdown.clone()));
+        supervisor
+            .spawn("control", control.run(store.clone(), watch, engines.queue(), supervisor.clone(), shutdown.clone()));
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
 
         let until = shutdown.begun().await;

@@ -5,22 +5,20 @@
 
 mod addresses;
 mod local;
+mod outgoing;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use mailstead_config::{Config, Directory, LogLevel, PlaintextLogin, Role, Strictness};
+use mailstead_config::{Config, ConfigWatch, Directory, LogLevel, PlaintextLogin, Role, Strictness};
 use mailstead_dns::Resolver;
 use mailstead_login::Login;
-use mailstead_names::Host;
 use mailstead_net::limits::{
     AuthFailureSettings, AuthFailures, ConnectionLimitSettings, ConnectionLimits, Network, PerClass,
 };
-use mailstead_net::tls::{roots_from_file, system_roots};
-use mailstead_net::{AddressPolicy, ConnectionIds, Dialer, DirectDialer, Listener, Reception};
+use mailstead_net::{ConnectionIds, Listener, Reception};
 use mailstead_runtime::{Clock, Random, Shutdown, Supervisor, SystemClock, SystemRandom};
-use mailstead_sasl::client::Credentials;
 use mailstead_smtp_server::Sandbox;
 use mailstead_store::Store;
 use tokio::sync::watch;
@@ -31,10 +29,7 @@ use crate::failure::Failure;
 use crate::metrics;
 use crate::serve::Tls;
 use crate::web::{self, HttpServer, Page};
-use local::Delivery;
-
-/// How long fetching an MTA-STS policy may take (RFC 8461 §3.3).
-const POLICY_PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) use outgoing::Outgoing;
 
 /// What the engines work with.
 #[derive(Debug)]
@@ -77,43 +72,23 @@ impl Engines {
         let limits = ConnectionLimits::new(connection_limits(config), Arc::clone(&clock));
         let login = login(config, &directory, &store, &clock, &random, &mut registry);
         let sandbox = if config.sandbox.is_some() { Sandbox::On } else { Sandbox::Off };
-        let delivery =
-            mailstead_smtp_server::AccountDelivery::new(store.clone(), directory.clone(), Arc::clone(&clock), sandbox);
-        let direct_dialer: Arc<dyn Dialer> = Arc::new(DirectDialer::new(address_policy(config, AddressPolicy::Public)));
-        let roots = Arc::new(roots(config)?);
-        let policies = mailstead_queue::StsCache::new(
-            store.sts_policies(),
-            mailstead_queue::PolicyFetcher {
-                dialer: Arc::clone(&direct_dialer),
-                resolver: Arc::clone(&resolver),
-                roots: Arc::clone(&roots),
-                patience: POLICY_PATIENCE,
-            },
-            Arc::clone(&clock),
-            Arc::clone(&random),
-        );
+        let outgoing = Outgoing {
+            config,
+            directory: directory.clone(),
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+            resolver: Arc::clone(&resolver),
+            supervisor: supervisor.clone(),
+            shutdown: shutdown.clone(),
+            services,
+            metrics: mailstead_queue::Metrics::register(&mut registry),
+        };
+        let (queue, policies) = outgoing.queue()?;
         if config.sandbox.is_none() {
             let upkeep = (policies.clone(), shutdown.clone());
             supervisor.spawn("mta-sts policies", async move { upkeep.0.maintain(upkeep.1).await });
         }
-        let queue = mailstead_queue::Queue::new(
-            queue_settings(config, services),
-            mailstead_queue::Services {
-                store: store.clone(),
-                clock: Arc::clone(&clock),
-                random: Arc::clone(&random),
-                dialer: Arc::new(DirectDialer::new(address_policy(config, AddressPolicy::Any))),
-                direct_dialer,
-                resolver: Arc::clone(&resolver),
-                sts: Arc::new(policies),
-                results: Arc::new(mailstead_queue::NoTlsResults),
-                tls: mailstead_queue::OutgoingTls::new(roots),
-                local: Arc::new(Delivery::new(delivery, directory.clone())),
-                supervisor: supervisor.clone(),
-                shutdown: shutdown.clone(),
-                metrics: mailstead_queue::Metrics::register(&mut registry),
-            },
-        );
         let signing =
             mailstead_smtp_server::Signing::load(&config.directory).map_err(|error| Failure::new(error.to_string()))?;
         supervisor.spawn("dkim keys", signing.clone().follow(directory.clone(), shutdown.clone()));
@@ -166,6 +141,11 @@ impl Engines {
             supervisor: self.supervisor.clone(),
             shutdown: self.shutdown.clone(),
         }
+    }
+
+    /// The queue, for operators.
+    pub(crate) fn queue(&self) -> mailstead_queue::Queue {
+        self.queue.clone()
     }
 
     /// Begins to deliver what is queued.
@@ -234,6 +214,36 @@ impl Engines {
     }
 }
 
+/// The queue of a server that does not run, for an operator's question.
+pub(crate) fn idle_queue(
+    watch: &ConfigWatch,
+    config: &Config,
+    store: &Store,
+) -> Result<mailstead_queue::Queue, Failure> {
+    let supervisor = Supervisor::new();
+    // What would listen, were it running.
+    let services: Vec<Service> = config
+        .listeners
+        .iter()
+        .flat_map(|listener| listener.addresses.iter().map(move |address| (listener, address)))
+        .flat_map(|(listener, address)| listener.services.iter().map(move |(role, port)| (*role, *address, *port)))
+        .map(|(role, address, port)| Service { role, address: SocketAddr::new(address, port) })
+        .collect();
+    let outgoing = Outgoing {
+        config,
+        directory: watch.directory(),
+        store: store.clone(),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+        resolver: Arc::new(dns::resolver(&config.dns, None, supervisor.clone())?),
+        supervisor,
+        shutdown: Shutdown::new(std::time::Duration::ZERO),
+        services: &services,
+        metrics: mailstead_queue::Metrics::default(),
+    };
+    Ok(outgoing.queue()?.0)
+}
+
 fn exempt(config: &Config) -> Vec<Network> {
     config.limits.exempt_networks.iter().map(|network| Network::around(network.address, network.prefix)).collect()
 }
@@ -273,69 +283,9 @@ fn login(
     )
 }
 
-/// A sandbox never leaves the machine.
-fn address_policy(config: &Config, otherwise: AddressPolicy) -> AddressPolicy {
-    if config.sandbox.is_some() { AddressPolicy::LoopbackOnly } else { otherwise }
-}
-
-/// Whom to believe who a server is.
-fn roots(config: &Config) -> Result<rustls::RootCertStore, Failure> {
-    let queue = &config.queue;
-    let ca_file = queue.next_hop.as_ref().and_then(|hop| hop.ca_file.as_ref());
-    let mut roots = ca_file.map_or_else(|| Ok(system_roots()), |file| roots_from_file(file))?;
-    if let Some(file) = &queue.extra_ca_file {
-        roots.extend(roots_from_file(file)?.roots);
-    }
-    Ok(roots)
-}
-
 fn marks(data_directory: &Path, random: &Arc<dyn Random>) -> Result<mailstead_smtp_server::Marks, Failure> {
     let failed = |error| Failure::new(format!("cannot keep a key in {}: {error}", data_directory.display()));
     mailstead_smtp_server::Marks::load(data_directory, random).map_err(failed)
-}
-
-fn queue_settings(config: &Config, services: &[Service]) -> mailstead_queue::Settings {
-    use mailstead_config::HopSecurity as Configured;
-    use mailstead_queue::{InsecureMx, NextHop, Route, RouteSecurity};
-    let configured = config.queue.next_hop.as_ref().map(|hop| NextHop {
-        host: hop.place.host.clone(),
-        port: hop.place.port,
-        security: match hop.security {
-            Configured::Opportunistic => RouteSecurity::Opportunistic,
-            Configured::StartTls => RouteSecurity::StartTls,
-            Configured::Implicit => RouteSecurity::Implicit,
-        },
-        credentials: hop.credentials.clone().map(|(authcid, password)| Credentials {
-            authzid: None,
-            authcid,
-            password,
-        }),
-    });
-    let ours = |address: std::net::SocketAddr| NextHop {
-        host: Host::Ip(address.ip()),
-        port: address.port(),
-        security: RouteSecurity::Opportunistic,
-        credentials: None,
-    };
-    // In a sandbox all mail comes back to ourselves, by SMTP as to anybody.
-    let own = || services.iter().find(|service| service.role == Role::Smtp).map(|service| service.address);
-    let route = match (configured, config.sandbox.is_some()) {
-        (Some(hop), _) => Route::Relay(hop),
-        (None, true) => own().map_or(Route::None, |address| Route::Relay(ours(address))),
-        (None, false) => Route::Direct,
-    };
-    let queue = &config.queue;
-    let mut addresses = addresses::own(services);
-    addresses.extend(&queue.nat_addresses);
-    mailstead_queue::Settings {
-        route,
-        addresses,
-        sources: addresses::sources(services),
-        insecure_mx: if queue.dane_with_insecure_mx { InsecureMx::Used } else { InsecureMx::NotUsed },
-        concurrency: queue.concurrency as usize,
-        host_concurrency: queue.host_concurrency as usize,
-        ..mailstead_queue::Settings::new(config.hostname.clone())
-    }
 }
 
 fn smtp_settings(config: &Config, sandbox: Sandbox) -> mailstead_smtp_server::Settings {

@@ -5,6 +5,7 @@ use std::fs;
 use mailstead_testkit::TempStore;
 
 use super::*;
+use crate::wiring;
 
 const CONFIG: &str = r#"# ours
 hostname = "mail.example.org"
@@ -33,7 +34,8 @@ impl Bench {
     }
 
     async fn perform(&self, request: Request) -> Result<String, String> {
-        let site = Site { store: &self.store, config: &self.config };
+        let queue = wiring::idle_queue(&self.config, &self.config.current(), &self.store).unwrap();
+        let site = Site { store: &self.store, config: &self.config, queue: &queue };
         site.perform(request).await.map_err(|failure| failure.to_string())
     }
 

@@ -1,0 +1,139 @@
+//! The queue, with all that it needs of the rest of the server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mailstead_config::{Config, Directory, Role};
+use mailstead_dns::Resolver;
+use mailstead_names::Host;
+use mailstead_net::tls::{roots_from_file, system_roots};
+use mailstead_net::{AddressPolicy, Dialer, DirectDialer};
+use mailstead_queue::{
+    InsecureMx, Metrics, NextHop, NoTlsResults, OutgoingTls, PolicyFetcher, Queue, Route, RouteSecurity, Services,
+    Settings, StsCache,
+};
+use mailstead_runtime::{Clock, Random, Shutdown, Supervisor};
+use mailstead_sasl::client::Credentials;
+use mailstead_smtp_server::{AccountDelivery, Sandbox};
+use mailstead_store::Store;
+use tokio::sync::watch;
+
+use super::addresses;
+use super::local::Delivery;
+use crate::binding::Service;
+use crate::failure::Failure;
+
+/// How long fetching an MTA-STS policy may take (RFC 8461 §3.3).
+const POLICY_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the queue is made of.
+#[derive(Debug)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) directory: watch::Receiver<Arc<Directory>>,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) resolver: Arc<dyn Resolver>,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) shutdown: Shutdown,
+    /// Where this server can be reached.
+    pub(crate) services: &'a [Service],
+    pub(crate) metrics: Metrics,
+}
+
+impl Outgoing<'_> {
+    /// The queue, which does nothing yet, and the MTA-STS policies that it obeys.
+    pub(crate) fn queue(self) -> Result<(Queue, StsCache), Failure> {
+        let Outgoing { config, directory, store, clock, random, resolver, supervisor, shutdown, services, metrics } =
+            self;
+        let settings = settings(config, services);
+        let dialer = |policy| -> Arc<dyn Dialer> { Arc::new(DirectDialer::new(address_policy(config, policy))) };
+        let roots = Arc::new(roots(config)?);
+        let fetcher = PolicyFetcher {
+            dialer: dialer(AddressPolicy::Public),
+            resolver: Arc::clone(&resolver),
+            roots: Arc::clone(&roots),
+            patience: POLICY_PATIENCE,
+        };
+        let policies = StsCache::new(store.sts_policies(), fetcher, Arc::clone(&clock), Arc::clone(&random));
+        let sandbox = if config.sandbox.is_some() { Sandbox::On } else { Sandbox::Off };
+        let delivery = AccountDelivery::new(store.clone(), directory.clone(), Arc::clone(&clock), sandbox);
+        let services = Services {
+            store,
+            clock,
+            random,
+            dialer: dialer(AddressPolicy::Any),
+            direct_dialer: dialer(AddressPolicy::Public),
+            resolver,
+            sts: Arc::new(policies.clone()),
+            results: Arc::new(NoTlsResults),
+            tls: OutgoingTls::new(roots),
+            local: Arc::new(Delivery::new(delivery, directory)),
+            supervisor,
+            shutdown,
+            metrics,
+        };
+        Ok((Queue::new(settings, services), policies))
+    }
+}
+
+/// A sandbox never leaves the machine.
+fn address_policy(config: &Config, otherwise: AddressPolicy) -> AddressPolicy {
+    if config.sandbox.is_some() { AddressPolicy::LoopbackOnly } else { otherwise }
+}
+
+/// Whom to believe who a server is.
+fn roots(config: &Config) -> Result<rustls::RootCertStore, Failure> {
+    let queue = &config.queue;
+    let ca_file = queue.next_hop.as_ref().and_then(|hop| hop.ca_file.as_ref());
+    let mut roots = ca_file.map_or_else(|| Ok(system_roots()), |file| roots_from_file(file))?;
+    if let Some(file) = &queue.extra_ca_file {
+        roots.extend(roots_from_file(file)?.roots);
+    }
+    Ok(roots)
+}
+
+fn settings(config: &Config, services: &[Service]) -> Settings {
+    use mailstead_config::HopSecurity as Configured;
+    let configured = config.queue.next_hop.as_ref().map(|hop| NextHop {
+        host: hop.place.host.clone(),
+        port: hop.place.port,
+        security: match hop.security {
+            Configured::Opportunistic => RouteSecurity::Opportunistic,
+            Configured::StartTls => RouteSecurity::StartTls,
+            Configured::Implicit => RouteSecurity::Implicit,
+        },
+        credentials: hop.credentials.clone().map(|(authcid, password)| Credentials {
+            authzid: None,
+            authcid,
+            password,
+        }),
+    });
+    let ours = |address: SocketAddr| NextHop {
+        host: Host::Ip(address.ip()),
+        port: address.port(),
+        security: RouteSecurity::Opportunistic,
+        credentials: None,
+    };
+    // In a sandbox all mail comes back to ourselves, by SMTP as to anybody.
+    let own = || services.iter().find(|service| service.role == Role::Smtp).map(|service| service.address);
+    let route = match (configured, config.sandbox.is_some()) {
+        (Some(hop), _) => Route::Relay(hop),
+        (None, true) => own().map_or(Route::None, |address| Route::Relay(ours(address))),
+        (None, false) => Route::Direct,
+    };
+    let queue = &config.queue;
+    let mut addresses = addresses::own(services);
+    addresses.extend(&queue.nat_addresses);
+    Settings {
+        route,
+        addresses,
+        sources: addresses::sources(services),
+        insecure_mx: if queue.dane_with_insecure_mx { InsecureMx::Used } else { InsecureMx::NotUsed },
+        concurrency: queue.concurrency as usize,
+        host_concurrency: queue.host_concurrency as usize,
+        ..Settings::new(config.hostname.clone())
+    }
+}
