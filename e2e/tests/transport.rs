@@ -4,8 +4,9 @@
 use std::process::Command;
 
 use mailstead_e2e::lab::{Name, Record, Type, inside};
-use mailstead_e2e::receivers::{Page, Policy, Postfix, Receivers, Scenario, Site, Verdict};
+use mailstead_e2e::receivers::{Asks, Mailstead, Page, Policy, Postfix, Receivers, Scenario, Site, Verdict};
 use mailstead_e2e::{bounded, run};
+use serde_json::Value;
 
 #[test]
 fn postfix_finds_what_the_table_says() {
@@ -187,4 +188,47 @@ fn requiretls() {
     };
     assert_eq!(dialogue("require-dane.test"), (false, true));
     assert_eq!(dialogue("require-unoffered.test"), (false, false));
+}
+
+/// What became of one message.
+fn fate(line: &Value, message: Option<&String>) -> String {
+    let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
+    match text("m").as_str() {
+        "delivered" => {
+            let tls = message.is_some_and(|message| message.contains("using TLSv1"));
+            format!("delivered to {} {}", text("host"), if tls { "over TLS" } else { "in the clear" })
+        }
+        "delivery deferred" => format!("deferred {}: {}", text("status"), text("reason")),
+        "delivery failed" => format!("bounced {}: {}", text("status"), text("reason")),
+        other => panic!("{other}: {line}"),
+    }
+}
+
+#[test]
+fn mailstead_sends_as_the_table_says() {
+    inside("mailstead_sends_as_the_table_says", || {
+        let receivers = Receivers::start(|_| {});
+        let sender = Mailstead::send(&receivers);
+        let address = |scenario: &Scenario, asks: Asks| format!("{}@{}", asks.localpart(), scenario.domain);
+        for asks in Asks::ALL {
+            let to: Vec<String> = receivers.scenarios().iter().map(|scenario| address(scenario, asks)).collect();
+            sender.submit(&to, asks);
+        }
+        let all: Vec<String> = Asks::ALL
+            .into_iter()
+            .flat_map(|asks| receivers.scenarios().iter().map(move |scenario| address(scenario, asks)))
+            .collect();
+        let fates = sender.fates(&all, 1);
+        let messages = receivers.messages();
+        let mut table = String::new();
+        for scenario in receivers.scenarios() {
+            table.push_str(&format!("{}: {}\n", scenario.domain, scenario.about));
+            for asks in Asks::ALL {
+                let to = address(scenario, asks);
+                let message = messages.iter().find(|message| message.contains(&format!("<{to}>")));
+                table.push_str(&format!("  {}: {}\n", asks.localpart(), fate(&fates[&to], message)));
+            }
+        }
+        std::fs::write("/tmp/table.txt", &table).unwrap();
+    });
 }

@@ -6,6 +6,7 @@
 //! What must come of it is told by the tests; for every scenario, the table has the word of another sender, Postfix.
 
 mod authority;
+mod mailstead;
 mod policy_host;
 mod postfix;
 mod receiver;
@@ -19,6 +20,7 @@ use std::fs;
 use std::path::PathBuf;
 
 pub use authority::{Authority, Certificate, Identity, Sent};
+pub use mailstead::{Asks, Mailstead};
 pub use policy_host::{Page, PolicyHosts};
 pub use postfix::Postfix;
 pub use receiver::{Offer, Receiver};

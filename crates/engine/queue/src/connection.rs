@@ -173,8 +173,7 @@ impl Connection {
 
     async fn start_tls(&mut self, services: &Services, attempt: &Attempt) -> Begun {
         if self.session.start_tls().is_err() {
-            let failure = Some(Failure::temporary(7, 10, "The server does not offer TLS"));
-            return Begun { outcome: Outcome::NoStartTls(None), failure, state: State::Idle };
+            return Begun { outcome: Outcome::NoStartTls(None), failure: None, state: State::Idle };
         }
         match self.event().await {
             Event::StartTls => match self.handshake(services, attempt).await {

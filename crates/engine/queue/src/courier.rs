@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ use crate::outcome::{Failure, Outcome, Permanence, Remote, attempts};
 use crate::queue::Inner;
 use crate::results::TlsSession;
 use crate::route::NextHop;
-use crate::transaction::{Letter, transact};
+use crate::transaction::{Letter, Transacted, transact};
 
 /// Everything that one message does with one address.
 const PER_ADDRESS: Duration = Duration::from_secs(30 * 60);
@@ -71,7 +70,7 @@ struct Kept {
     uses: u64,
 }
 
-/// What went wrong for one message where no server answered.
+/// What went wrong for one message where no server took it.
 #[derive(Debug, Default)]
 struct Missed {
     last: Option<Failure>,
@@ -90,6 +89,42 @@ impl Missed {
         let last = self.last.unwrap_or_else(|| Failure::temporary(4, 1, "The server has no address"));
         if self.passing { last.with_permanence(Permanence::Temporary) } else { last }
     }
+}
+
+/// An address without a connection that could be used.
+#[derive(Debug)]
+struct Miss {
+    outcome: judge::Outcome,
+    failure: Failure,
+}
+
+/// What came of one host for one message.
+enum Visit {
+    /// It answered for recipients, by the position of the row.
+    Answered(Vec<(usize, Outcome)>),
+    /// It could not be used.
+    Missed(Vec<Failure>),
+    /// It is this server.
+    Ours(Failure),
+}
+
+impl Visit {
+    /// What a host lacks at one address, it lacks: that its other addresses cannot be reached says nothing more of it.
+    fn missed(misses: Vec<Miss>) -> Visit {
+        let was_reached = misses.iter().any(|miss| miss.outcome != judge::Outcome::Unreachable);
+        let counts = |miss: &Miss| !was_reached || miss.outcome != judge::Outcome::Unreachable;
+        Visit::Missed(misses.into_iter().filter(counts).map(|miss| miss.failure).collect())
+    }
+}
+
+/// What came of giving a message to a server.
+enum Handed {
+    /// It answered.
+    Answered(Vec<(usize, Outcome)>),
+    /// It was gone before it answered anything.
+    Gone(Vec<(usize, Outcome)>),
+    /// It did not let us in.
+    NotLoggedIn(Failure),
 }
 
 impl<'a> Courier<'a> {
@@ -119,8 +154,23 @@ impl<'a> Courier<'a> {
         let mut outcomes: Vec<Option<Outcome>> = vec![None; letter.rows.len()];
         let mut missed = Missed::default();
         for exchange in self.found.hosts.clone() {
-            if self.at_host(&exchange, letter, &mut outcomes, &mut missed).await.is_break() {
+            let pending = pending(&outcomes);
+            if pending.is_empty() {
                 break;
+            }
+            match self.visit(&exchange, letter, &pending).await {
+                Visit::Answered(answers) => {
+                    for (index, outcome) in answers {
+                        if let Some(place) = outcomes.get_mut(index) {
+                            *place = Some(outcome);
+                        }
+                    }
+                }
+                Visit::Missed(failures) => failures.into_iter().for_each(|failure| missed.record(failure)),
+                Visit::Ours(failure) => {
+                    missed.record(failure);
+                    break;
+                }
             }
         }
         let failure = missed.failure();
@@ -132,49 +182,62 @@ impl<'a> Courier<'a> {
         self.hang_up().await;
     }
 
-    /// One host, unless all recipients are answered for, or the host is this server.
-    async fn at_host(
-        &mut self,
-        exchange: &Exchange,
-        letter: &Letter<'_>,
-        outcomes: &mut [Option<Outcome>],
-        missed: &mut Missed,
-    ) -> ControlFlow<()> {
+    /// Tries one host, address by address, for the recipients at these positions.
+    async fn visit(&mut self, exchange: &Exchange, letter: &Letter<'_>, pending: &[usize]) -> Visit {
         let facts = match self.facts(exchange, letter).await {
             Ok(facts) => facts,
-            Err(nobody) => {
-                missed.record(nobody.failure);
-                return if nobody.is_ours { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-            }
+            Err(nobody) if nobody.is_ours => return Visit::Ours(nobody.failure),
+            Err(nobody) => return Visit::Missed(vec![nobody.failure]),
         };
         let HostPlan { way, reasons, .. } = plan(&self.found.destination, &facts.host, letter.demand);
         tracing::debug!(host = %exchange.name, ?reasons, "planned");
+        let remote = Remote { host: exchange.name.clone(), ip: None };
         let attempts = match way {
             Way::Attempts(attempts) => attempts,
-            Way::Skip(shortfall) => {
-                missed.record(Failure::of_shortfall(&shortfall).at(&Remote { host: exchange.name.clone(), ip: None }));
-                return ControlFlow::Continue(());
-            }
+            Way::Skip(shortfall) => return Visit::Missed(vec![Failure::of_shortfall(&shortfall).at(&remote)]),
             Way::RequireTlsUnsupported(shortfall) => {
-                let remote = Remote { host: exchange.name.clone(), ip: None };
-                missed.record(Failure::require_tls_unsupported(&shortfall).at(&remote));
-                return ControlFlow::Continue(());
+                return Visit::Missed(vec![Failure::require_tls_unsupported(&shortfall).at(&remote)]);
             }
         };
+        let mut misses = Vec::new();
         let addresses = in_order(&facts.addresses, &earlier_addresses(letter, &exchange.name));
         for ip in addresses.into_iter().take(MOST_ADDRESSES) {
             let place = Place { host: exchange.name.clone(), ip };
-            let Some(kept) = self.connect(&place, &attempts, letter, missed).await else { continue };
-            if self.hand_over(kept, &facts, letter, outcomes, missed).await.is_break() {
-                break;
+            match self.send(&place, &attempts, letter, pending).await {
+                Ok(answers) => {
+                    let attempts = |index: usize| letter.rows.get(index).map_or(0, |row| row.attempts);
+                    let answers = answers.into_iter();
+                    return Visit::Answered(
+                        answers
+                            .map(|(index, outcome)| (index, self.second_thoughts(outcome, &facts, attempts(index))))
+                            .collect(),
+                    );
+                }
+                Err(more) => misses.extend(more),
             }
         }
-        let is_final = |outcome: &Option<Outcome>| match outcome {
-            Some(Outcome::Delivered(..)) => true,
-            Some(Outcome::Failed(failure)) => failure.permanence == Permanence::Permanent,
-            None => false,
-        };
-        if outcomes.iter().all(is_final) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        Visit::missed(misses)
+    }
+
+    /// Sends the message to a place, over the connection there is or a new one.
+    async fn send(
+        &mut self,
+        place: &Place,
+        attempts: &[Attempt],
+        letter: &Letter<'_>,
+        pending: &[usize],
+    ) -> Result<Vec<(usize, Outcome)>, Vec<Miss>> {
+        let kept = self.connect(place, attempts, letter.class).await?;
+        let was_used = kept.uses > 0;
+        match self.hand_over(kept, letter, pending).await {
+            // The server has not waited for another message. A new connection says whether it is there.
+            Handed::Gone(_) if was_used => {
+                self.known.retain(|known| known.place != *place);
+                let kept = self.connect(place, attempts, letter.class).await?;
+                self.hand_over(kept, letter, pending).await.answers()
+            }
+            handed => handed.answers(),
+        }
     }
 
     /// What is known of a host, looked up once. What is to be reported of a host that must not be used is recorded then.
@@ -193,30 +256,25 @@ impl<'a> Courier<'a> {
     }
 
     /// A connection to this place that the message may use, the one there is or a new one.
-    async fn connect(
-        &mut self,
-        place: &Place,
-        attempts: &[Attempt],
-        letter: &Letter<'_>,
-        missed: &mut Missed,
-    ) -> Option<Kept> {
+    async fn connect(&mut self, place: &Place, attempts: &[Attempt], class: MessageClass) -> Result<Kept, Vec<Miss>> {
         let remote = Remote { host: place.host.clone(), ip: Some(place.ip) };
         let mut in_the_clear = None;
+        let mut misses = Vec::new();
         for attempt in attempts {
             let (outcome, failure, connection) = match self.recall(place, attempt) {
                 Some(known) => known,
-                None => self.open(place, attempt, in_the_clear.take(), letter.class).await,
+                None => self.open(place, attempt, in_the_clear.take(), class).await,
             };
             let Verdict { next, shortfall, .. } = judge(attempt, &outcome);
             match connection {
-                Some(kept) if next == Next::Transact => return Some(kept),
+                Some(kept) if next == Next::Transact => return Ok(kept),
                 Some(kept) if matches!(outcome, judge::Outcome::NoStartTls(_)) => in_the_clear = Some(kept),
                 Some(mut kept) => kept.connection.quit().await,
                 None => {}
             }
             let failure = why_not(next, shortfall.as_ref(), failure).at(&remote);
             tracing::info!(host = %place.host, ip = %place.ip, channel = ?attempt.channel, reason = failure.text, "no connection");
-            missed.record(failure);
+            misses.push(Miss { outcome, failure });
             if next != Next::NextAttempt {
                 break;
             }
@@ -224,7 +282,7 @@ impl<'a> Courier<'a> {
         if let Some(mut kept) = in_the_clear {
             kept.connection.quit().await;
         }
-        None
+        Err(misses)
     }
 
     /// What an attempt would show here, as far as that is known: by the open connection, or where none came about.
@@ -298,15 +356,8 @@ impl<'a> Courier<'a> {
         Ok(Connection::open(services, call, attempt, slot).await)
     }
 
-    /// Sends the message to the recipients that no server has answered for finally. Breaks where the host has answered.
-    async fn hand_over(
-        &mut self,
-        mut kept: Kept,
-        facts: &HostFacts,
-        letter: &Letter<'_>,
-        outcomes: &mut [Option<Outcome>],
-        missed: &mut Missed,
-    ) -> ControlFlow<()> {
+    /// Gives the message to the server, and keeps the connection for the next.
+    async fn hand_over(&mut self, mut kept: Kept, letter: &Letter<'_>, pending: &[usize]) -> Handed {
         if kept.uses == 0
             && let Some(credentials) = self.relay.and_then(|relay| relay.credentials.as_ref())
             && let Err(failure) = kept.connection.authenticate(&self.inner.services, credentials).await
@@ -316,56 +367,18 @@ impl<'a> Courier<'a> {
             for known in self.known.iter_mut().filter(|known| known.place == kept.place) {
                 (known.outcome, known.failure) = (judge::Outcome::Unreachable, Some(failure.clone()));
             }
-            missed.record(failure);
-            return ControlFlow::Continue(());
+            return Handed::NotLoggedIn(failure);
         }
         kept.connection.renew(PER_ADDRESS);
-        let is_pending = |outcome: &Option<Outcome>| match outcome {
-            None => true,
-            Some(Outcome::Failed(failure)) => failure.permanence == Permanence::Temporary,
-            Some(Outcome::Delivered(..)) => false,
-        };
-        let pending: Vec<usize> =
-            outcomes.iter().enumerate().filter(|(_, outcome)| is_pending(outcome)).map(|(index, _)| index).collect();
-        let transacted = transact(&mut kept.connection, letter, &pending).await;
-        if kept.uses > 0 && !transacted.answered {
-            // The server has not waited for another message. A new connection says whether it is there.
-            let place = kept.place.clone();
-            drop(kept);
-            self.known.retain(|known| known.place != place);
-            return Box::pin(self.again(&place, facts, letter, outcomes, missed)).await;
-        }
-        for (index, outcome) in transacted.outcomes {
-            let outcome = self.second_thoughts(outcome, facts, letter.rows.get(index).map_or(0, |row| row.attempts));
-            if let Some(slot) = outcomes.get_mut(index) {
-                *slot = Some(outcome);
-            }
-        }
+        let Transacted { outcomes, answered, reusable } = transact(&mut kept.connection, letter, pending).await;
         kept.uses += 1;
         let most = kept.connection.session.extensions().limits().mail_max.unwrap_or(MOST_USES).min(MOST_USES);
-        if kept.uses < most && transacted.reusable {
+        if kept.uses < most && reusable {
             self.kept = Some(kept);
         } else {
             kept.connection.quit().await;
         }
-        ControlFlow::Break(())
-    }
-
-    async fn again(
-        &mut self,
-        place: &Place,
-        facts: &HostFacts,
-        letter: &Letter<'_>,
-        outcomes: &mut [Option<Outcome>],
-        missed: &mut Missed,
-    ) -> ControlFlow<()> {
-        let Way::Attempts(attempts) = plan(&self.found.destination, &facts.host, letter.demand).way else {
-            return ControlFlow::Continue(());
-        };
-        match self.connect(place, &attempts, letter, missed).await {
-            Some(kept) => self.hand_over(kept, facts, letter, outcomes, missed).await,
-            None => ControlFlow::Continue(()),
-        }
+        if answered { Handed::Answered(outcomes) } else { Handed::Gone(outcomes) }
     }
 
     /// A host with addresses of both families that refuses for its policy may only mind one of ours: it is asked once
@@ -405,6 +418,15 @@ impl<'a> Courier<'a> {
     }
 }
 
+impl Handed {
+    fn answers(self) -> Result<Vec<(usize, Outcome)>, Vec<Miss>> {
+        match self {
+            Handed::Answered(answers) | Handed::Gone(answers) => Ok(answers),
+            Handed::NotLoggedIn(failure) => Err(vec![Miss { outcome: judge::Outcome::Unreachable, failure }]),
+        }
+    }
+}
+
 impl Known {
     /// Whether another attempt here would find the same. A certificate that was refused says nothing of an attempt that
     /// would not refuse it.
@@ -415,6 +437,16 @@ impl Known {
             _ => self.attempt.checks_the_same(attempt),
         }
     }
+}
+
+/// The positions of recipients that no server has answered for finally.
+fn pending(outcomes: &[Option<Outcome>]) -> Vec<usize> {
+    let is_pending = |outcome: &Option<Outcome>| match outcome {
+        None => true,
+        Some(Outcome::Failed(failure)) => failure.permanence == Permanence::Temporary,
+        Some(Outcome::Delivered(..)) => false,
+    };
+    outcomes.iter().enumerate().filter(|(_, outcome)| is_pending(outcome)).map(|(index, _)| index).collect()
 }
 
 /// What it means for a message that a connection cannot be used.

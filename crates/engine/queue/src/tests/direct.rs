@@ -422,3 +422,22 @@ async fn what_is_explained_is_what_happens() {
     let nobody = world.queue.explain(&Address::parse("a@nowhere.example").unwrap(), Demand::default()).await;
     assert!(matches!(nobody.way, Way::Nobody(nobody) if nobody.failure.status.to_string() == "5.1.2"));
 }
+
+#[tokio::test]
+async fn what_a_host_lacks_it_lacks_whatever_its_other_addresses_are() {
+    let demand = Demand { requirement: TlsRequirement::RequireTls, plaintext: Plaintext::Forbidden };
+    let zones = Zones::new()
+        .secure("example")
+        .with("other.example", mx(10, "mx1.other.example"))
+        .with("mx1.other.example", a("2001:db8::1"))
+        .with("mx1.other.example", a("192.0.2.1"));
+    let world = directly(zones).await;
+    world.submit_as("<you@here.example>", &["a@other.example"], demand).await;
+    let lacks = "C: EHLO here.example\n S: 250 mx\n C: QUIT\n S: 221 bye";
+    let peer = secure_peer(&world, FIRST_V6, Certificates::server(&["mx1.other.example"]), lacks);
+    world.run();
+    world.empty().await;
+    peer.await.unwrap();
+    assert_eq!(dialled(&world), [FIRST_V6, FIRST]);
+    assert_eq!(world.accounts.delivered()[0].status("Status").as_deref(), Some("5.7.30"));
+}

@@ -1,0 +1,180 @@
+//! The server under test as the sender: `mailstead serve` in the lab, without a relay, so that it delivers to whom the DNS
+//! names.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Identity, Receivers};
+use crate::lab::Dates;
+use crate::program::python;
+use crate::{Ran, binary, bounded, run, run_with_input};
+
+/// Where users submit.
+const SUBMISSION: u16 = 2587;
+/// Where they read.
+const IMAP: u16 = 2143;
+const PASSWORD: &str = "correct horse";
+
+/// What a message asks of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Asks {
+    /// Nothing.
+    Nothing,
+    /// REQUIRETLS (RFC 8689 §4).
+    RequireTls,
+    /// `TLS-Required: No` (RFC 8689 §5).
+    TlsRequiredNo,
+}
+
+impl Asks {
+    /// All of them.
+    pub const ALL: [Asks; 3] = [Asks::Nothing, Asks::RequireTls, Asks::TlsRequiredNo];
+
+    /// The local part of those who get a message that asks this.
+    pub fn localpart(self) -> &'static str {
+        match self {
+            Asks::Nothing => "somebody",
+            Asks::RequireTls => "secret",
+            Asks::TlsRequiredNo => "anyway",
+        }
+    }
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Mailstead {
+    child: Child,
+    folder: TempDir,
+}
+
+impl Mailstead {
+    /// Starts one that trusts the receivers' authority, and asks the lab's resolver without believing it.
+    #[track_caller]
+    pub fn send(receivers: &Receivers) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lab = receivers.lab();
+        let source = lab.address(110);
+        let identity = Identity::self_signed(&["mail.sender.test"], Dates::Current);
+        fs::write(folder.path().join("tls.pem"), identity.pem()).expect("a certificate");
+        let config = format!(
+            "hostname = \"mail.sender.test\"\ndata-directory = \"data\"\npostmaster = \"sender\"\n\
+             [log]\nformat = \"json\"\n\
+             [tls]\ncertificate = \"tls.pem\"\nkey = \"tls.pem\"\n\
+             [[listener]]\naddresses = \"127.0.0.1\"\nsubmission = {SUBMISSION}\nimap = {IMAP}\n\
+             [[listener]]\naddresses = \"{source}\"\nsmtp = 25\n\
+             [limits]\nexempt-networks = [\"127.0.0.0/8\"]\n\
+             [dns]\nmode = \"validate\"\nservers = [\"{}\"]\ntrust-anchors = \"{}\"\nprivate-servers = true\n\
+             [queue]\nextra-ca-file = \"{}\"\n\
+             [domains.\"sender.test\"]\n[accounts.sender]\naddresses = [\"sender@sender.test\"]\n",
+            lab.oracle().address(),
+            lab.trust_anchor().display(),
+            receivers.authority_file().display(),
+        );
+        fs::write(folder.path().join("mailstead.toml"), config).expect("a configuration");
+        let mut password = Command::new(binary());
+        password.args(["account", "password", "sender", "--config"]).arg(folder.path().join("mailstead.toml"));
+        run_with_input(&mut password, &format!("{PASSWORD}\n")).success();
+        let log = fs::File::create(folder.path().join("log")).expect("a log");
+        let child = Command::new(binary())
+            .args(["serve", "--config"])
+            .arg(folder.path().join("mailstead.toml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the server starts");
+        let server = Self { child, folder };
+        bounded("the server to be ready", || server.log().iter().any(|line| line["m"] == "ready").then_some(()));
+        server
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("mailstead.toml")
+    }
+
+    /// Runs a `mailstead` command about this server.
+    pub fn command(&self, words: &[&str]) -> Ran {
+        run(Command::new(binary()).args(words).arg("--config").arg(self.config()))
+    }
+
+    /// What it has told so far, a line each.
+    pub fn log(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// What `transport explain` says of a message.
+    #[track_caller]
+    pub fn explain(&self, recipient: &str, asks: Asks) -> Value {
+        let mut words = vec!["transport", "explain", recipient, "--json"];
+        match asks {
+            Asks::Nothing => {}
+            Asks::RequireTls => words.push("--require-tls"),
+            Asks::TlsRequiredNo => words.push("--tls-required-no"),
+        }
+        let told = self.command(&words).success().out;
+        serde_json::from_str(&told).unwrap_or_else(|error| panic!("not JSON ({error}): {told}"))
+    }
+
+    /// Submits one message to all of these, which asks this.
+    #[track_caller]
+    pub fn submit(&self, recipients: &[String], asks: Asks) {
+        let script = format!(
+            r#"
+import smtplib, ssl, sys
+tls = ssl.create_default_context()
+tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+smtp = smtplib.SMTP("127.0.0.1", {SUBMISSION})
+smtp.starttls(context=tls)
+smtp.login("sender@sender.test", "{PASSWORD}")
+recipients = sys.stdin.read().split()
+field = "TLS-Required: No\r\n" if {no} else ""
+options = ["REQUIRETLS"] if {require} else []
+message = "From: <sender@sender.test>\r\n" + field + "Subject: a message from Mailstead\r\n\r\nHello.\r\n"
+refused = smtp.sendmail("sender@sender.test", recipients, message, mail_options=options)
+assert not refused, refused
+smtp.quit()
+"#,
+            no = if asks == Asks::TlsRequiredNo { "True" } else { "False" },
+            require = if asks == Asks::RequireTls { "True" } else { "False" },
+        );
+        let mut submit = Command::new(python());
+        submit.arg("-c").arg(script);
+        run_with_input(&mut submit, &recipients.join("\n")).success();
+    }
+
+    /// Waits for what becomes of the next attempt for each of these: the line of the log.
+    #[track_caller]
+    pub fn fates(&self, recipients: &[String], attempt: u64) -> BTreeMap<String, Value> {
+        bounded("every recipient to have a fate", || {
+            let log = self.log();
+            let of = |to: &String| {
+                let is = |line: &&Value| line["recipient"] == *to && line["attempts"] == attempt;
+                log.iter().find(is).map(|line| (to.clone(), line.clone()))
+            };
+            recipients.iter().map(of).collect()
+        })
+    }
+
+    /// Where it connects from.
+    pub fn source(receivers: &Receivers) -> IpAddr {
+        receivers.lab().address(110)
+    }
+}
+
+impl Drop for Mailstead {
+    #[expect(clippy::print_stderr, reason = "a failed test shows what happened")]
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", fs::read_to_string(self.folder.path().join("log")).unwrap_or_default());
+        }
+    }
+}
