@@ -24,6 +24,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("world/store", &["world/runtime", "wire/names", "wire/message", "wire/sasl"]),
     ("engine/login", &["wire/*", "world/*"]),
     ("engine/queue", &["wire/*", "rules/tlspolicy", "world/*"]),
+    ("engine/reports", &["wire/*", "rules/tlspolicy", "world/*", "engine/queue"]),
     ("engine/smtp-server", &["wire/*", "rules/*", "world/*", "engine/login", "engine/queue"]),
     ("engine/imap-server", &["wire/*", "world/*", "engine/login"]),
     ("app/mailstead", &["wire/*", "rules/*", "world/*", "engine/*"]),

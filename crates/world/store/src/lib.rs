@@ -32,6 +32,7 @@ mod stage;
 mod store;
 mod sts_policies;
 mod threads;
+mod tls_results;
 mod transaction;
 mod writer;
 
@@ -58,4 +59,5 @@ pub use search::{TextField, fold};
 pub use stage::{Stage, Staged};
 pub use store::{Backend, Options, Store};
 pub use sts_policies::{StoredStsPolicy, StsPolicyStore};
+pub use tls_results::{StoredTlsResults, TlsResultKey, TlsResultStore};
 pub use transaction::{Read, Usage, Write};

@@ -9,7 +9,7 @@
 
 use crate::error::{OpenError, Result};
 use crate::sql::{Access, Database, Dialect, Engine};
-use crate::{logins, passwords, queue, refused, search, sts_policies, threads};
+use crate::{logins, passwords, queue, refused, search, sts_policies, threads, tls_results};
 
 /// What a database holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { both: both_1, server: server_1, account: account_1 },
     Migration { both: |_| String::new(), server: refused::tables, account: account_2 },
     Migration { both: |_| String::new(), server: queue::notification_columns, account: |_| String::new() },
-    Migration { both: |_| String::new(), server: sts_policies::tables, account: |_| String::new() },
+    Migration { both: |_| String::new(), server: server_4, account: |_| String::new() },
 ];
 
 /// Counters of an account and its bodies. The server itself is account 0: it has queued bodies.
@@ -81,6 +81,11 @@ fn server_1(dialect: Dialect) -> String {
      );
      insert into account_state values (0, 1, 0, 0, 0, null);";
     [accounts, &passwords::tables(dialect), &logins::tables(dialect), &queue::tables(dialect)].join("\n")
+}
+
+/// What direct delivery keeps of others.
+fn server_4(dialect: Dialect) -> String {
+    [sts_policies::tables(dialect), tls_results::tables(dialect)].join("\n")
 }
 
 /// `messages` is narrow and, on SQLite, stored in the order of its key: a view of a mailbox is one scan.

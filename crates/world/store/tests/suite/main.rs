@@ -23,5 +23,6 @@ mod search;
 mod sts_policies;
 mod support;
 mod threads;
+mod tls_results;
 mod upgrade;
 mod writer;
