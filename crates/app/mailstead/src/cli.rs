@@ -13,6 +13,7 @@ use crate::checks::options::{
     ArcCommand, DkimCommand, DmarcCommand, DnsblCommand, EXIT_HELP, IprevOptions, SpfCommand,
 };
 use crate::failure::Failure;
+use crate::operations::queue::{Filter, seconds};
 
 /// A complete mail server in one program.
 #[derive(Debug, Parser)]
@@ -73,6 +74,9 @@ pub(crate) enum Command {
     /// Look up where domains want reports about TLS, and read such reports.
     #[command(subcommand)]
     Tlsrpt(TlsrptCommand),
+    /// Show what waits to be delivered, and do something about it.
+    #[command(subcommand)]
+    Queue(QueueCommand),
     /// Show how mail would travel to somebody.
     #[command(subcommand)]
     Transport(TransportCommand),
@@ -219,6 +223,60 @@ pub(crate) enum MessageCommand {
         /// Print what is kept as it is: a line of JSON for each copy.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueCommand {
+    /// List what waits, a recipient each, with what the last attempt came to.
+    List {
+        #[command(flatten)]
+        filter: Filter,
+        /// Print a line of JSON for each, with all attempts that are remembered.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Make the next attempt at another time.
+    Schedule {
+        #[command(flatten)]
+        filter: Filter,
+        /// Every message is meant.
+        #[arg(long)]
+        all: bool,
+        /// When, such as 90m, 4h or 2d from now [default: now].
+        #[arg(long = "in", value_name = "TIME", value_parser = seconds)]
+        after: Option<u64>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Give up delivery, and tell the senders so.
+    Fail {
+        #[command(flatten)]
+        filter: Filter,
+        /// Every message is meant.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Remove messages without telling anybody.
+    Drop {
+        #[command(flatten)]
+        filter: Filter,
+        /// Every message is meant.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Print a message as it is sent.
+    Dump {
+        /// Its number, as `queue list` shows it.
+        id: i64,
         #[command(flatten)]
         place: Place,
     },

@@ -5,25 +5,28 @@
 //! ended. A command that finds no server opens the store itself; the store's lock keeps the two apart.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mailstead_config::{Config, ConfigWatch};
 use mailstead_names::Address;
-use mailstead_queue::Queue;
 use mailstead_runtime::{Deadline, Shutdown, Supervisor};
 use mailstead_store::Store;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::cli::{AccountCommand, Place, print};
+use crate::cli::{AccountCommand, Place, QueueCommand, print};
 use crate::failure::Failure;
-use crate::operations::{Answer, Clear, Request, Site};
-use crate::{password, serve, wiring};
+use crate::operations::queue::{Deed, Scope};
+use crate::operations::{Answer, Clear, Form, Request, Site};
+use crate::wiring::Sending;
+use crate::{password, serve};
 
 /// Name of the socket in the data directory.
 const SOCKET: &str = "control";
@@ -76,17 +79,17 @@ impl ControlSocket {
         self,
         store: Store,
         config: Arc<ConfigWatch>,
-        queue: Queue,
+        sending: Sending,
         supervisor: Supervisor,
         shutdown: Shutdown,
     ) {
         while let Some(accepted) = shutdown.or_begun(self.socket.accept()).await {
             let Ok((stream, _)) = accepted else { continue };
-            let (store, config, queue) = (store.clone(), Arc::clone(&config), queue.clone());
+            let (store, config, sending) = (store.clone(), Arc::clone(&config), sending.clone());
             let shutdown = shutdown.clone();
             supervisor.spawn("control", async move {
                 if let Err(error) =
-                    answer(stream, Site { store: &store, config: &config, queue: &queue }, &shutdown).await
+                    answer(stream, Site { store: &store, config: &config, sending: &sending }, &shutdown).await
                 {
                     tracing::warn!(%error, "control connection failed");
                 }
@@ -145,13 +148,52 @@ pub(crate) async fn account(command: AccountCommand) -> Result<(), Failure> {
 
 /// Has the running server do it, or does it here when none is running, and prints what comes of it.
 pub(crate) async fn run(place: &Place, request: Request) -> Result<(), Failure> {
+    let text = obtain(place, request).await?;
+    // Lists for programs may be empty.
+    if text.is_empty() { Ok(()) } else { print(&text) }
+}
+
+async fn obtain(place: &Place, request: Request) -> Result<String, Failure> {
     let watch = ConfigWatch::load(&place.config_file())?;
     let config = watch.current();
-    let text = match connect(&config.data_directory).await? {
-        Some(stream) => ask(stream, &request).await?,
-        None => without_server(&watch, &config, request).await?,
-    };
-    print(&text)
+    match connect(&config.data_directory).await? {
+        Some(stream) => ask(stream, &request).await,
+        None => without_server(&watch, &config, request).await,
+    }
+}
+
+/// Runs one of the queue commands.
+pub(crate) async fn queue(command: QueueCommand) -> Result<(), Failure> {
+    let request =
+        |filter, all, deed| Request::QueueDo { filter, scope: if all { Scope::All } else { Scope::Named }, deed };
+    match command {
+        QueueCommand::List { filter, json, place } => {
+            let form = if json { Form::Json } else { Form::Words };
+            run(&place, Request::QueueList { filter, form }).await
+        }
+        QueueCommand::Schedule { filter, all, after, place } => {
+            run(&place, request(filter, all, Deed::Schedule(after.unwrap_or(0)))).await
+        }
+        QueueCommand::Fail { filter, all, place } => run(&place, request(filter, all, Deed::Fail)).await,
+        QueueCommand::Drop { filter, all, place } => run(&place, request(filter, all, Deed::Drop)).await,
+        QueueCommand::Dump { id, place } => dump(&place, id).await,
+    }
+}
+
+/// Writes a message of the queue to standard output, piece by piece.
+async fn dump(place: &Place, id: i64) -> Result<(), Failure> {
+    let mut at = 0;
+    loop {
+        let piece = obtain(place, Request::QueueRead { id, at }).await?;
+        let octets = STANDARD.decode(piece).map_err(|error| Failure::new(format!("the server answered: {error}")))?;
+        if octets.is_empty() {
+            return Ok(());
+        }
+        at += octets.len() as u64;
+        let mut out = io::stdout().lock();
+        let written = out.write_all(&octets).and_then(|()| out.flush());
+        written.map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))?;
+    }
 }
 
 /// A connection to the server of this data directory, if one is running.
@@ -194,6 +236,12 @@ async fn without_server(watch: &ConfigWatch, config: &Config, request: Request) 
         | Request::AccountList
         | Request::MessageWhy { .. }
         | Request::TransportExplain { .. }
+        | Request::TlsResults { .. }
+        | Request::PolicyCache { .. }
+        | Request::QueueList { .. }
+        | Request::QueueDo { .. }
+        | Request::QueueRead { .. }
+        | Request::PolicyForget { .. }
             if !config.data_directory.exists() =>
         {
             return Err(Failure::new(format!("there is no data in {} yet", config.data_directory.display())));
@@ -201,8 +249,8 @@ async fn without_server(watch: &ConfigWatch, config: &Config, request: Request) 
         _ => {}
     }
     let store = Store::open(serve::store_options(config)).await?;
-    let outcome = match wiring::idle_queue(watch, config, &store) {
-        Ok(queue) => Site { store: &store, config: watch, queue: &queue }.perform(request).await,
+    let outcome = match Sending::idle(watch, config, &store) {
+        Ok(sending) => Site { store: &store, config: watch, sending: &sending }.perform(request).await,
         Err(failure) => Err(failure),
     };
     store.close().await;

@@ -91,6 +91,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Dane(command) => checks::dane(command).await,
             Command::Mtasts(command) => checks::mtasts(command).await,
             Command::Tlsrpt(command) => checks::tlsrpt(command).await,
+            Command::Queue(command) => control::queue(command).await,
             Command::Transport(cli::TransportCommand::Explain {
                 recipient,
                 require_tls,

@@ -3,18 +3,22 @@
 //! The same function runs inside the server when one is running (asked through `control`) and in the command's
 //! own process when none is. Requests and answers are what travels between the two.
 
+mod policies;
+pub(crate) mod queue;
+mod tls_results;
 mod transport;
 
 use std::path::Path;
 
 use mailstead_config::{AccountName, ConfigWatch, edit};
 use mailstead_names::{Address, Secret};
-use mailstead_queue::{Demand, Queue};
+use mailstead_queue::Demand;
 use mailstead_smtp_server::{record, why};
 use mailstead_store::{Account, Depth, NewAccount, Orphans, Store, WeakVerifiers};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use crate::wiring::Sending;
 
 /// Records of one id that are shown from each place. A connection can bring any number of messages.
 const MOST_RECORDS: usize = 100;
@@ -39,6 +43,18 @@ pub(crate) enum Request {
     MessageWhy { id: String, form: Form },
     /// What would happen to a message.
     TransportExplain { recipient: String, demand: Demand, form: Form },
+    /// What connections showed about TLS.
+    TlsResults { domain: Option<String>, form: Form },
+    /// The MTA-STS policies that are kept.
+    PolicyCache { form: Form },
+    /// Forget the MTA-STS policy of a domain.
+    PolicyForget { domain: String },
+    /// What waits in the queue.
+    QueueList { filter: queue::Filter, form: Form },
+    /// Do something about what waits.
+    QueueDo { filter: queue::Filter, scope: queue::Scope, deed: queue::Deed },
+    /// A piece of a message that waits, from this octet on.
+    QueueRead { id: i64, at: u64 },
 }
 
 /// How a record is shown.
@@ -108,7 +124,7 @@ pub(crate) struct Site<'a> {
     pub(crate) store: &'a Store,
     pub(crate) config: &'a ConfigWatch,
     /// Runs, where a server does.
-    pub(crate) queue: &'a Queue,
+    pub(crate) sending: &'a Sending,
 }
 
 impl Site<'_> {
@@ -123,8 +139,18 @@ impl Site<'_> {
             Request::StoreCheck { reading, orphans } => self.check(reading, orphans).await,
             Request::MessageWhy { id, form } => self.why(&id, form).await,
             Request::TransportExplain { recipient, demand, form } => {
-                transport::explain(self.queue, &recipient, demand, form).await
+                transport::explain(&self.sending.queue, &recipient, demand, form).await
             }
+            Request::TlsResults { domain, form } => {
+                tls_results::list(&self.sending.ledger, domain.as_deref(), form).await
+            }
+            Request::PolicyCache { form } => policies::list(&self.sending.policies, form).await,
+            Request::PolicyForget { domain } => policies::forget(&self.sending.policies, &domain).await,
+            Request::QueueList { filter, form } => queue::list(self.store, &filter, form).await,
+            Request::QueueDo { filter, scope, deed } => {
+                queue::perform(self.store, &self.sending.queue, &filter, scope, deed).await
+            }
+            Request::QueueRead { id, at } => queue::read(self.store, id, at).await,
         }
     }
 

@@ -137,15 +137,18 @@ impl Server {
             engines.listen(role, plaintext_login, socket, &reception);
         }
         engines.start_queue();
+        let sending = engines.sending();
         let accounts = follow_accounts(store.clone(), watch.directory(), shutdown.clone());
         supervisor.spawn("accounts", accounts);
         supervisor
-            .spawn("control", control.run(store.clone(), watch, engines.queue(), supervisor.clone(), shutdown.clone()));
+            .spawn("control", control.run(store.clone(), watch, sending.clone(), supervisor.clone(), shutdown.clone()));
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
 
         let until = shutdown.begun().await;
         tracing::info!(tasks = supervisor.running(), "stopping");
         let cut = supervisor.drain(Deadline::at(until)).await;
+        // What the last deliveries have shown.
+        sending.ledger.flush().await;
         store.close().await;
         tracing::info!(cut, "stopped");
         Ok(())

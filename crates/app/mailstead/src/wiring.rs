@@ -18,6 +18,8 @@ use mailstead_net::limits::{
     AuthFailureSettings, AuthFailures, ConnectionLimitSettings, ConnectionLimits, Network, PerClass,
 };
 use mailstead_net::{ConnectionIds, Listener, Reception};
+use mailstead_queue::StsCache;
+use mailstead_reports::Ledger;
 use mailstead_runtime::{Clock, Random, Shutdown, Supervisor, SystemClock, SystemRandom};
 use mailstead_smtp_server::Sandbox;
 use mailstead_store::Store;
@@ -49,6 +51,8 @@ pub(crate) struct Engines {
     smtp: Arc<mailstead_smtp_server::Server>,
     imap: Arc<mailstead_imap_server::Server>,
     queue: mailstead_queue::Queue,
+    policies: StsCache,
+    ledger: Ledger,
     status: axum::Router,
     metrics: axum::Router,
     tls: Option<Tls>,
@@ -72,6 +76,10 @@ impl Engines {
         let limits = ConnectionLimits::new(connection_limits(config), Arc::clone(&clock));
         let login = login(config, &directory, &store, &clock, &random, &mut registry);
         let sandbox = if config.sandbox.is_some() { Sandbox::On } else { Sandbox::Off };
+        let ledger =
+            Ledger::new(store.tls_results(), Arc::clone(&clock), mailstead_reports::Metrics::register(&mut registry));
+        let keeping = (ledger.clone(), shutdown.clone());
+        supervisor.spawn("tls results", async move { keeping.0.run(keeping.1).await });
         let outgoing = Outgoing {
             config,
             directory: directory.clone(),
@@ -83,6 +91,7 @@ impl Engines {
             shutdown: shutdown.clone(),
             services,
             metrics: mailstead_queue::Metrics::register(&mut registry),
+            ledger: ledger.clone(),
         };
         let (queue, policies) = outgoing.queue()?;
         if config.sandbox.is_none() {
@@ -123,6 +132,8 @@ impl Engines {
             smtp,
             imap,
             queue,
+            policies,
+            ledger,
             status: web::status(page),
             metrics: web::metrics(Arc::new(registry)),
             tls,
@@ -143,9 +154,9 @@ impl Engines {
         }
     }
 
-    /// The queue, for operators.
-    pub(crate) fn queue(&self) -> mailstead_queue::Queue {
-        self.queue.clone()
+    /// What operators ask about outgoing mail.
+    pub(crate) fn sending(&self) -> Sending {
+        Sending { queue: self.queue.clone(), policies: self.policies.clone(), ledger: self.ledger.clone() }
     }
 
     /// Begins to deliver what is queued.
@@ -214,34 +225,44 @@ impl Engines {
     }
 }
 
-/// The queue of a server that does not run, for an operator's question.
-pub(crate) fn idle_queue(
-    watch: &ConfigWatch,
-    config: &Config,
-    store: &Store,
-) -> Result<mailstead_queue::Queue, Failure> {
-    let supervisor = Supervisor::new();
-    // What would listen, were it running.
-    let services: Vec<Service> = config
-        .listeners
-        .iter()
-        .flat_map(|listener| listener.addresses.iter().map(move |address| (listener, address)))
-        .flat_map(|(listener, address)| listener.services.iter().map(move |(role, port)| (*role, *address, *port)))
-        .map(|(role, address, port)| Service { role, address: SocketAddr::new(address, port) })
-        .collect();
-    let outgoing = Outgoing {
-        config,
-        directory: watch.directory(),
-        store: store.clone(),
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandom),
-        resolver: Arc::new(dns::resolver(&config.dns, None, supervisor.clone())?),
-        supervisor,
-        shutdown: Shutdown::new(std::time::Duration::ZERO),
-        services: &services,
-        metrics: mailstead_queue::Metrics::default(),
-    };
-    Ok(outgoing.queue()?.0)
+/// What operators ask about outgoing mail. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Sending {
+    pub(crate) queue: mailstead_queue::Queue,
+    pub(crate) policies: StsCache,
+    pub(crate) ledger: Ledger,
+}
+
+impl Sending {
+    /// Of a server that does not run: nothing is sent.
+    pub(crate) fn idle(watch: &ConfigWatch, config: &Config, store: &Store) -> Result<Sending, Failure> {
+        let supervisor = Supervisor::new();
+        // What would listen, were it running.
+        let services: Vec<Service> = config
+            .listeners
+            .iter()
+            .flat_map(|listener| listener.addresses.iter().map(move |address| (listener, address)))
+            .flat_map(|(listener, address)| listener.services.iter().map(move |(role, port)| (*role, *address, *port)))
+            .map(|(role, address, port)| Service { role, address: SocketAddr::new(address, port) })
+            .collect();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ledger = Ledger::new(store.tls_results(), Arc::clone(&clock), mailstead_reports::Metrics::default());
+        let outgoing = Outgoing {
+            config,
+            directory: watch.directory(),
+            store: store.clone(),
+            clock,
+            random: Arc::new(SystemRandom),
+            resolver: Arc::new(dns::resolver(&config.dns, None, supervisor.clone())?),
+            supervisor,
+            shutdown: Shutdown::new(std::time::Duration::ZERO),
+            services: &services,
+            metrics: mailstead_queue::Metrics::default(),
+            ledger: ledger.clone(),
+        };
+        let (queue, policies) = outgoing.queue()?;
+        Ok(Sending { queue, policies, ledger })
+    }
 }
 
 fn exempt(config: &Config) -> Vec<Network> {

@@ -3,6 +3,7 @@
 mod direct;
 mod local;
 mod notification;
+mod operator;
 mod smtp;
 
 use std::collections::{HashMap, HashSet, VecDeque};

@@ -154,9 +154,9 @@ impl Worker {
 
 /// Rows of one message, with what it demands.
 #[derive(Debug, Clone)]
-struct Group {
-    terms: Terms,
-    rows: Vec<QueueRow>,
+pub(crate) struct Group {
+    pub(crate) terms: Terms,
+    pub(crate) rows: Vec<QueueRow>,
 }
 
 impl Inner {
@@ -316,7 +316,7 @@ impl Inner {
     }
 
     /// Records outcomes, with their notices, in one transaction.
-    async fn conclude(&self, route: &'static str, groups: Vec<(Group, Vec<Outcome>)>) {
+    pub(crate) async fn conclude(&self, route: &'static str, groups: Vec<(Group, Vec<Outcome>)>) {
         let mut settlements = Vec::new();
         let mut affected = Vec::new();
         let mut succeeded = Vec::new();

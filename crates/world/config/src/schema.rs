@@ -230,6 +230,8 @@ pub struct Queue {
     pub concurrency: u32,
     /// Connections to one address at the same time.
     pub host_concurrency: u32,
+    /// Whether what connections show about TLS is recorded for reports to other operators.
+    pub tls_reports: bool,
 }
 
 impl Default for Queue {
@@ -241,6 +243,7 @@ impl Default for Queue {
             dane_with_insecure_mx: false,
             concurrency: 40,
             host_concurrency: 20,
+            tls_reports: true,
         }
     }
 }
@@ -463,6 +466,7 @@ fn read_queue(mut section: Section<'_>, base: &Path) -> Queue {
         dane_with_insecure_mx: section.optional("dane-with-insecure-mx", value::flag).unwrap_or(false),
         concurrency: section.optional("concurrency", value::count).unwrap_or(usual.concurrency),
         host_concurrency: section.optional("host-concurrency", value::count).unwrap_or(usual.host_concurrency),
+        tls_reports: section.optional("tls-reports", value::flag).unwrap_or(usual.tls_reports),
     };
     section.finish();
     queue

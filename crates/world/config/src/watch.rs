@@ -83,9 +83,17 @@ fn fixed_differences(old: &Config, new: &Config) -> Vec<&'static str> {
         Some((hop.place.clone(), hop.security, credentials, hop.ca_file.clone()))
     };
     let queue = |config: &Config| {
-        let Queue { extra_ca_file, nat_addresses, dane_with_insecure_mx, concurrency, host_concurrency, .. } =
-            config.queue.clone();
-        (next_hop(config), extra_ca_file, nat_addresses, dane_with_insecure_mx, concurrency, host_concurrency)
+        let Queue {
+            next_hop: _,
+            extra_ca_file,
+            nat_addresses,
+            dane_with_insecure_mx,
+            concurrency,
+            host_concurrency,
+            tls_reports,
+        } = config.queue.clone();
+        let numbers = (concurrency, host_concurrency);
+        (next_hop(config), extra_ca_file, nat_addresses, dane_with_insecure_mx, numbers, tls_reports)
     };
     let settings = [
         ("hostname", old.hostname != new.hostname),

@@ -55,6 +55,7 @@ nat-addresses = ["203.0.113.7"]
 dane-with-insecure-mx = true
 concurrency = 5
 host-concurrency = 2
+tls-reports = false
 
 [dns]
 mode = "validate"
@@ -103,6 +104,7 @@ fn all_keys_have_their_meaning() {
     assert_eq!(queue.extra_ca_file.as_deref(), Some(Path::new("/etc/ssl/ours.pem")));
     assert_eq!(queue.nat_addresses, ["203.0.113.7".parse::<std::net::IpAddr>().unwrap()]);
     assert_eq!((queue.dane_with_insecure_mx, queue.concurrency, queue.host_concurrency), (true, 5, 2));
+    assert!(!queue.tls_reports);
     let hop = config.queue.next_hop.unwrap();
     assert_eq!((hop.place.to_string().as_str(), hop.security), ("[::1]:1025", HopSecurity::StartTls));
     assert_eq!(hop.ca_file.as_deref(), Some(Path::new("/etc/mailstead/hop.pem")));

@@ -254,15 +254,37 @@ impl QueueStore {
         self.store.server_write(move |write| write.remove_queued(id)).await
     }
 
-    /// Moves the next attempt of a row, for the operator. Says whether it was there.
-    pub async fn reschedule(&self, id: QueueId, next_attempt: Timestamp) -> Result<bool> {
+    /// Moves the next attempts of rows, for the operator; says of which. Rows of an attempt that is under way stay.
+    pub async fn reschedule(&self, ids: Vec<QueueId>, next_attempt: Timestamp) -> Result<Vec<QueueId>> {
+        let ids = json_list(ids.into_iter().map(|id| id.0));
         self.store
             .server_write(move |write| {
-                let changed = write.sql().execute(
-                    "update queue_recipients set next_attempt_at = $2 where id = $1",
-                    params![id, next_attempt],
-                )?;
-                Ok(changed > 0)
+                let sql = write.sql();
+                let listed = sql.dialect().is_listed("id", "$1");
+                let update = format!(
+                    "update queue_recipients set next_attempt_at = $2 where {listed} and leased = 0 returning id"
+                );
+                sql.rows(&update, params![&ids, next_attempt], |row| row.get(0).map(QueueId))
+            })
+            .await
+    }
+
+    /// Holds rows for the operator, so that nobody else delivers them. No attempt is counted. Rows of an attempt that is
+    /// under way are left out.
+    pub async fn take(&self, ids: Vec<QueueId>, now: Timestamp, lease: SignedDuration) -> Result<Vec<QueueRow>> {
+        let ids = json_list(ids.into_iter().map(|id| id.0));
+        let until = now.checked_add(lease).unwrap_or(Timestamp::MAX);
+        self.store
+            .server_write(move |write| {
+                let sql = write.sql();
+                let listed = sql.dialect().is_listed("id", "$1");
+                let update = format!(
+                    "update queue_recipients set next_attempt_at = $2, leased = 1
+                        where {listed} and leased = 0 returning id"
+                );
+                let held: Vec<i64> = sql.rows(&update, params![&ids, until], |row| row.get(0))?;
+                let shown = sql.dialect().is_listed("r.id", "$1");
+                write.queue_rows(&format!("where {shown} order by r.id"), params![&json_list(held)])
             })
             .await
     }

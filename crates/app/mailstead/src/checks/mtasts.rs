@@ -11,16 +11,30 @@ use mailstead_queue::PolicyFetcher;
 use mailstead_tlspolicy::sts::{FetchError, Mode, Policy, RECORD_LABEL, Record, RecordError};
 use serde_json::{Value, json};
 
-use super::options::transport::MtastsCommand;
+use super::options::transport::{MtastsCommand, PolicyCacheCommand};
 use super::{Finding, resolver, texts};
+use crate::control;
 use crate::failure::Failure;
+use crate::operations::{Form, Request};
 
 /// How long a policy may take (RFC 8461 §3.3).
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `mailstead mtasts`.
 pub(crate) async fn run(command: MtastsCommand) -> Result<(), Failure> {
-    let MtastsCommand::Lookup { domain, private_addresses, trust, asking } = command;
+    let (domain, private_addresses, trust, asking) = match command {
+        MtastsCommand::Lookup { domain, private_addresses, trust, asking } => {
+            (domain, private_addresses, trust, asking)
+        }
+        MtastsCommand::Cache(PolicyCacheCommand::List { json, place }) => {
+            let form = if json { Form::Json } else { Form::Words };
+            return control::run(&place, Request::PolicyCache { form }).await;
+        }
+        MtastsCommand::Cache(PolicyCacheCommand::Remove { domain, place }) => {
+            let domain = domain.as_ascii().to_owned();
+            return control::run(&place, Request::PolicyForget { domain }).await;
+        }
+    };
     let policy = if private_addresses { AddressPolicy::Any } else { AddressPolicy::Public };
     let roots = trust.roots()?;
     let fetcher = PolicyFetcher {

@@ -15,7 +15,9 @@ use serde_json::json;
 use super::message::{Message, read_file};
 use super::options::transport::TlsrptCommand;
 use super::{Finding, count, resolver, texts};
+use crate::control;
 use crate::failure::Failure;
+use crate::operations::{Form, Request};
 
 /// Larger messages are not read: their reports would be beyond what the server takes.
 const MOST_MESSAGE: usize = 15 * 1000 * 1000;
@@ -37,6 +39,11 @@ pub(crate) async fn run(command: TlsrptCommand) -> Result<(), Failure> {
             }
         }
         TlsrptCommand::Parse { file, json } => read_report(file.as_deref())?.show(json),
+        TlsrptCommand::Results { domain, json, place } => {
+            let form = if json { Form::Json } else { Form::Words };
+            let domain = domain.map(|domain| domain.as_ascii().to_owned());
+            control::run(&place, Request::TlsResults { domain, form }).await
+        }
     }
 }
 

@@ -5,7 +5,6 @@ use std::fs;
 use mailstead_testkit::TempStore;
 
 use super::*;
-use crate::wiring;
 
 const CONFIG: &str = r#"# ours
 hostname = "mail.example.org"
@@ -34,8 +33,8 @@ impl Bench {
     }
 
     async fn perform(&self, request: Request) -> Result<String, String> {
-        let queue = wiring::idle_queue(&self.config, &self.config.current(), &self.store).unwrap();
-        let site = Site { store: &self.store, config: &self.config, queue: &queue };
+        let sending = Sending::idle(&self.config, &self.config.current(), &self.store).unwrap();
+        let site = Site { store: &self.store, config: &self.config, sending: &sending };
         site.perform(request).await.map_err(|failure| failure.to_string())
     }
 
@@ -156,4 +155,124 @@ async fn messages_are_explained_by_their_id() {
     assert_eq!(json.lines().next().unwrap().as_bytes(), arrival("joe@example.org", "reject"));
     let failure = why("mark", Form::Words).await.unwrap_err();
     assert!(failure.contains("nothing is known of a message with the id `mark`"), "{failure}");
+}
+
+/// A queue with three messages, one of which has been tried.
+async fn with_queue() -> Bench {
+    use mailstead_names::ReversePath;
+    use mailstead_queue::{Envelope, MessageClass, Notification};
+    let bench = Bench::new().await;
+    let sending = Sending::idle(&bench.config, &bench.config.current(), &bench.store).unwrap();
+    for (from, to) in [("jane", "a@one.example"), ("jane", "b@two.example"), ("joe", "c@one.example")] {
+        let mut stage = bench.store.stage();
+        stage.write(b"Subject: hi\r\n\r\nbody\r\n").await.unwrap();
+        let envelope = Envelope {
+            submitter: None,
+            sender: ReversePath::parse(&format!("<{from}@example.org>")).unwrap(),
+            recipients: vec![Address::parse(to).unwrap().into()],
+            eight_bit: false,
+            smtputf8: false,
+            notification: Notification::default(),
+        };
+        let staged = stage.finish().await.unwrap();
+        let class = MessageClass::Submission;
+        sending.queue.enqueue(envelope, Vec::new(), staged, Demand::default(), class).await.unwrap();
+    }
+    bench
+}
+
+fn rows(listed: &str) -> Vec<serde_json::Value> {
+    listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_queue_is_listed_by_filters_that_all_count() {
+    let bench = with_queue().await;
+    let to = |filter: queue::Filter| {
+        let listing = bench.perform(Request::QueueList { filter, form: Form::Json });
+        async move { rows(&listing.await.unwrap()).iter().map(|row| row["to"].to_string()).collect::<Vec<_>>().join(" ") }
+    };
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(to(queue::Filter::default()).await, r#""a@one.example" "b@two.example" "c@one.example""#);
+    let both = queue::Filter { from: text("JANE"), to: text("one"), ..queue::Filter::default() };
+    assert_eq!(to(both).await, r#""a@one.example""#);
+    assert_eq!(to(queue::Filter { max: Some(1), ..queue::Filter::default() }).await, r#""a@one.example""#);
+    assert_eq!(to(queue::Filter { older: Some(100 * 365 * 86_400), ..queue::Filter::default() }).await, "");
+    let words =
+        bench.perform(Request::QueueList { filter: queue::Filter::default(), form: Form::Words }).await.unwrap();
+    assert!(words.contains("<jane@example.org> to a@one.example, 21 octets, queued "), "{words}");
+    assert!(words.contains("after 0 attempts the next is at "), "{words}");
+}
+
+#[tokio::test]
+async fn the_queue_is_changed_only_where_that_is_meant() {
+    let bench = with_queue().await;
+    let perform = |filter: queue::Filter, scope, deed| bench.perform(Request::QueueDo { filter, scope, deed });
+    let none = queue::Filter::default;
+    for deed in [queue::Deed::Drop, queue::Deed::Fail, queue::Deed::Schedule(0)] {
+        let refused = perform(none(), queue::Scope::Named, deed).await.unwrap_err();
+        assert!(refused.contains("--all"), "{refused}");
+    }
+    let one = || queue::Filter { to: Some("one.example".to_owned()), ..none() };
+    assert_eq!(perform(one(), queue::Scope::Named, queue::Deed::Schedule(7200)).await.unwrap(), "2 of 2 scheduled");
+    let due = queue::Filter { due: Some(3600), ..none() };
+    let listed = bench.perform(Request::QueueList { filter: due, form: Form::Json }).await.unwrap();
+    assert_eq!(rows(&listed).len(), 1);
+
+    let id = rows(&listed)[0]["id"].as_i64().unwrap();
+    let piece = bench.perform(Request::QueueRead { id, at: 9 }).await.unwrap();
+    assert_eq!(piece, "aGkNCg0KYm9keQ0K");
+    assert_eq!(bench.perform(Request::QueueRead { id, at: 21 }).await.unwrap(), "");
+    assert!(bench.perform(Request::QueueRead { id: 12345, at: 0 }).await.unwrap_err().contains("no message 12345"));
+
+    assert_eq!(perform(one(), queue::Scope::Named, queue::Deed::Drop).await.unwrap(), "2 of 2 dropped");
+    let given_up = perform(none(), queue::Scope::All, queue::Deed::Fail).await.unwrap();
+    assert_eq!(given_up, "1 of 1 given up, and their senders told");
+}
+
+#[test]
+fn times() {
+    let read = |text: &str| queue::seconds(text).ok();
+    assert_eq!((read("90m"), read("4h"), read("2d"), read("7s")), (Some(5400), Some(14400), Some(172_800), Some(7)));
+    assert_eq!((read("4"), read("h"), read("-1h"), read("99999999999999999999d")), (None, None, None, None));
+}
+
+#[tokio::test]
+async fn tls_results_and_policies_are_listed() {
+    use mailstead_names::{Domain, Host};
+    use mailstead_queue::{MessageClass, TlsResultSink as _, TlsResults, TlsSession};
+    use mailstead_tlspolicy::plan::{AttributedPolicy, Scope, Terms, TlsResult};
+    use mailstead_tlspolicy::report::{FailureReason, ResultType};
+    let bench = Bench::new().await;
+    let sending = Sending::idle(&bench.config, &bench.config.current(), &bench.store).unwrap();
+    let domain = |name: &str| Domain::parse(name).unwrap();
+    let result = |name, scope, failure| TlsResult {
+        policy: AttributedPolicy { domain: domain(name), scope, terms: Terms::NoPolicyFound },
+        failure,
+    };
+    let expired = FailureReason::with_code(ResultType::CertificateExpired, "yesterday");
+    sending.ledger.record(TlsResults {
+        recipient_domain: domain("other.example"),
+        class: MessageClass::Submission,
+        at: "2026-11-25T12:00:00Z".parse().unwrap(),
+        results: vec![
+            result("other.example", Scope::RecipientDomain, Some(expired)),
+            result("mx.other.example", Scope::MxHost, None),
+        ],
+        host: Some(Host::Domain(domain("mx.other.example"))),
+        session: Some(TlsSession {
+            sending_mta_ip: [192, 0, 2, 1].into(),
+            receiving_ip: [192, 0, 2, 25].into(),
+            receiving_mx_helo: None,
+        }),
+    });
+    sending.ledger.flush().await;
+    let ask =
+        |domain: Option<&str>, form| bench.perform(Request::TlsResults { domain: domain.map(str::to_owned), form });
+    insta::assert_snapshot!(ask(None, Form::Words).await.unwrap());
+    insta::assert_snapshot!(ask(Some("mx.other.example"), Form::Json).await.unwrap());
+    assert_eq!(ask(Some("third.example"), Form::Words).await.unwrap(), "no results");
+    assert_eq!(bench.perform(Request::PolicyCache { form: Form::Words }).await.unwrap(), "no policies");
+    let forgotten = bench.perform(Request::PolicyForget { domain: "other.example".into() }).await.unwrap_err();
+    assert!(forgotten.contains("no policy of other.example"), "{forgotten}");
 }

@@ -11,8 +11,9 @@ use mailstead_net::tls::{roots_from_file, system_roots};
 use mailstead_net::{AddressPolicy, Dialer, DirectDialer};
 use mailstead_queue::{
     InsecureMx, Metrics, NextHop, NoTlsResults, OutgoingTls, PolicyFetcher, Queue, Route, RouteSecurity, Services,
-    Settings, StsCache,
+    Settings, StsCache, TlsResultSink,
 };
+use mailstead_reports::Ledger;
 use mailstead_runtime::{Clock, Random, Shutdown, Supervisor};
 use mailstead_sasl::client::Credentials;
 use mailstead_smtp_server::{AccountDelivery, Sandbox};
@@ -41,13 +42,27 @@ pub(crate) struct Outgoing<'a> {
     /// Where this server can be reached.
     pub(crate) services: &'a [Service],
     pub(crate) metrics: Metrics,
+    pub(crate) ledger: Ledger,
 }
 
 impl Outgoing<'_> {
     /// The queue, which does nothing yet, and the MTA-STS policies that it obeys.
     pub(crate) fn queue(self) -> Result<(Queue, StsCache), Failure> {
-        let Outgoing { config, directory, store, clock, random, resolver, supervisor, shutdown, services, metrics } =
-            self;
+        let Outgoing {
+            config,
+            directory,
+            store,
+            clock,
+            random,
+            resolver,
+            supervisor,
+            shutdown,
+            services,
+            metrics,
+            ledger,
+        } = self;
+        let results: Arc<dyn TlsResultSink> =
+            if config.queue.tls_reports { Arc::new(ledger) } else { Arc::new(NoTlsResults) };
         let settings = settings(config, services);
         let dialer = |policy| -> Arc<dyn Dialer> { Arc::new(DirectDialer::new(address_policy(config, policy))) };
         let roots = Arc::new(roots(config)?);
@@ -68,7 +83,7 @@ impl Outgoing<'_> {
             direct_dialer: dialer(AddressPolicy::Public),
             resolver,
             sts: Arc::new(policies.clone()),
-            results: Arc::new(NoTlsResults),
+            results,
             tls: OutgoingTls::new(roots),
             local: Arc::new(Delivery::new(delivery, directory)),
             supervisor,

@@ -155,7 +155,21 @@ on_both! {
         assert_eq!(ids(&queue.claim(everything(now)).await.expect("claimed")), queued[1..]);
         let reclaimed = queue.claim(everything(soon)).await.expect("claimed");
         assert_eq!((ids(&reclaimed), reclaimed[0].attempts), (queued[..1].to_vec(), 2));
-        assert!(queue.reschedule(queued[0], now).await.expect("moved"));
+        place.check_and_close(store).await;
+    }
+
+    async fn an_operator_moves_and_holds_what_is_not_under_way(place: &Place) {
+        let store = place.open().await;
+        let (queue, now) = (store.queue(), place.clock.now());
+        let queued =
+            queue.enqueue(message(&store, &["a@one.example", "b@one.example"], now).await).await.expect("queued");
+        queue.claim(Claim { limit: 1, ..everything(now) }).await.expect("claimed");
+        let later = now + SignedDuration::from_hours(2);
+        assert_eq!(queue.reschedule(queued.clone(), later).await.expect("moved"), queued[1..]);
+        assert!(queue.claim(everything(now)).await.expect("claimed").is_empty());
+        let held = queue.take(queued.clone(), now, SignedDuration::from_mins(5)).await.expect("held");
+        assert_eq!((ids(&held), held[0].attempts, held[0].leased), (queued[1..].to_vec(), 0, true));
+        assert!(queue.take(queued, now, SignedDuration::from_mins(5)).await.expect("nothing").is_empty());
         place.check_and_close(store).await;
     }
 

@@ -10,6 +10,7 @@ use mailstead_net::tls::{roots_from_file, system_roots};
 use rustls::RootCertStore;
 
 use super::{Asking, domain, ehlo};
+use crate::cli::Place;
 use crate::failure::Failure;
 
 /// Whom certificates are trusted for.
@@ -146,6 +147,29 @@ pub(crate) enum MtastsCommand {
         #[command(flatten)]
         asking: Asking,
     },
+    /// Show or forget the policies that the server keeps of the domains that it sends mail to.
+    #[command(subcommand)]
+    Cache(PolicyCacheCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCacheCommand {
+    /// List them.
+    List {
+        /// Print a line of JSON for each.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Forget that of a domain, so that the next message fetches it anew.
+    Remove {
+        /// The domain, as in addresses.
+        #[arg(value_parser = domain)]
+        domain: Domain,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 const TLSRPT_HELP: &str = "\
@@ -174,6 +198,17 @@ pub(crate) enum TlsrptCommand {
         /// Print one line of JSON.
         #[arg(long)]
         json: bool,
+    },
+    /// Show what connections to other servers have shown about TLS in the last days: what reports are made from.
+    Results {
+        /// Only those of this domain: a recipient's, or a server's name.
+        #[arg(long, value_parser = domain)]
+        domain: Option<Domain>,
+        /// Print a line of JSON for each day and policy domain.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
     },
 }
 
