@@ -2,7 +2,7 @@
 //! scenario wants it. It keeps each message with the envelope that came with it.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::version::{TLS12, TLS13};
@@ -79,8 +79,13 @@ fn secure(
     let connection = ServerConnection::new(Arc::clone(tls)).map_err(io::Error::other)?;
     let mut secured = StreamOwned::new(connection, stream);
     while secured.conn.is_handshaking() {
-        // On failure this sends the alert as well.
-        secured.conn.complete_io(&mut secured.sock)?;
+        // On failure this sends the alert as well. What the client has sent is read to its end: closing before would reset
+        // the connection, and it is up to chance whether the client still sees the alert.
+        if let Err(error) = secured.conn.complete_io(&mut secured.sock) {
+            secured.sock.shutdown(Shutdown::Write)?;
+            io::copy(&mut secured.sock, &mut io::sink())?;
+            return Err(error);
+        }
     }
     let version = secured.conn.protocol_version().and_then(|version| version.as_str().map(str::to_owned));
     let version = format!("using {}", version.unwrap_or_default().replace('_', "."));

@@ -249,11 +249,6 @@ impl QueueStore {
         self.settle(vec![(id, Settlement::Deferred { next_attempt, result })], Vec::new()).await
     }
 
-    /// Removes a row, for the operator. Says whether it was there.
-    pub async fn remove(&self, id: QueueId) -> Result<bool> {
-        self.store.server_write(move |write| write.remove_queued(id)).await
-    }
-
     /// Moves the next attempts of rows, for the operator; says of which. Rows of an attempt that is under way stay.
     pub async fn reschedule(&self, ids: Vec<QueueId>, next_attempt: Timestamp) -> Result<Vec<QueueId>> {
         let ids = json_list(ids.into_iter().map(|id| id.0));
