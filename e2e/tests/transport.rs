@@ -7,7 +7,7 @@ use std::process::Command;
 use mailstead_e2e::lab::{Name, Record, Type, inside};
 use mailstead_e2e::receivers::{Asks, Mailstead, Page, Policy, Postfix, Receivers, Scenario, Site, Verdict};
 use mailstead_e2e::{bounded, run};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[test]
 fn postfix_finds_what_the_table_says() {
@@ -399,4 +399,91 @@ fn mailstead_does_what_the_table_says_and_what_it_said_before() {
             .collect();
         assert!(expected == table, "{TABLE}:\n{}", different.join("\n"));
     });
+}
+
+/// What a domain's MTA-STS policy is to the server, as `transport explain` says it.
+fn policy_state(sender: &Mailstead, domain: &str) -> Value {
+    sender.explain(&format!("somebody@{domain}"), Asks::Nothing)["destination"]["mta_sts"].clone()
+}
+
+#[test]
+fn policies_that_change_and_addresses_without_names() {
+    inside("policies_that_change_and_addresses_without_names", || {
+        let mut receivers = Receivers::start(|_| {});
+        let sender = Mailstead::send(&receivers);
+        let domains = ["sts-renewed.test", "sts-removed.test", "sts-outage.test"];
+        let to = |name: &str| domains.map(|domain| format!("{name}@{domain}"));
+        sender.submit(&to("before"), Asks::Nothing);
+        for (to, line) in sender.fates(&to("before"), 1) {
+            assert_eq!(line["m"], "delivered", "{to}: {line}");
+        }
+        for domain in domains {
+            assert_eq!(policy_state(&sender, domain)["fallback"], Value::Null, "{domain}");
+        }
+
+        // A new policy, which does not name the server; no record any more; a new record, and no host behind it.
+        let other = "version: STSv1\r\nmode: enforce\r\nmx: mx.other.test\r\nmax_age: 604800\r\n";
+        let id = "v=STSv1; id=20260202000000;";
+        receivers.change_policy("sts-renewed.test", Some(id), Page::Policy(other.to_owned()));
+        receivers.change_policy("sts-removed.test", None, Page::Error(404));
+        receivers.change_policy("sts-outage.test", Some(id), Page::HangUp);
+        bounded("the new policy", || {
+            (policy_state(&sender, "sts-renewed.test")["mx"][0] == "mx.other.test").then_some(())
+        });
+        let kept = |domain: &str, reason: &str| {
+            bounded("a policy from earlier", || {
+                let state = policy_state(&sender, domain);
+                let fallback = state["fallback"].as_str().unwrap_or_default().to_owned();
+                (state["mode"] == "enforce" && fallback.contains(reason)).then_some(())
+            });
+        };
+        kept("sts-removed.test", "mtasts-record-gone+fallback-to-cached-policy");
+        kept("sts-outage.test", "connection-failed+fallback-to-cached-policy");
+
+        sender.submit(&to("after"), Asks::Nothing);
+        let fates = sender.fates(&to("after"), 1);
+        let renewed = &fates["after@sts-renewed.test"];
+        assert_eq!((&renewed["m"], &renewed["status"]), (&json!("delivery deferred"), &json!("4.7.1")), "{renewed}");
+        for domain in ["sts-removed.test", "sts-outage.test"] {
+            let line = &fates[&format!("after@{domain}")];
+            assert_eq!(line["m"], "delivered", "{line}");
+            let reported = ledger(&sender, domain).concat();
+            assert!(reported.contains("fallback-to-cached-policy"), "{reported}");
+        }
+        let listed = sender.command(&["mtasts", "cache", "list"]).success().out;
+        assert!(domains.iter().all(|domain| listed.contains(&format!("{domain}: enforce, hosts "))), "{listed}");
+
+        // The policy's host is back, and the operator does not wait for the next message.
+        let policy = receivers.scenario("sts-renewed.test").policy.clone().expect("a policy");
+        receivers.policies().change("mta-sts.sts-renewed.test", Page::Policy(policy.text()));
+        sender.command(&["mtasts", "cache", "remove", "sts-renewed.test"]).success();
+        let again = sender.command(&["queue", "schedule", "--to", "after@sts-renewed.test"]).success().out;
+        assert_eq!(again.trim(), "1 of 1 scheduled");
+        let line = sender.fates(&["after@sts-renewed.test".to_owned()], 2).remove("after@sts-renewed.test");
+        assert_eq!(line.expect("a line")["m"], "delivered");
+
+        by_number(&receivers, &sender);
+    });
+}
+
+/// A recipient whose server is named by its address: no policies, TLS where it is offered, nothing to report.
+fn by_number(receivers: &Receivers, sender: &Mailstead) {
+    let name = Name::of("mx.nothing.test.");
+    let answer = receivers.lab().oracle().query(&name, Type::named("A"), 0).expect("an answer");
+    let address = answer.sections[0].iter().find(|record| record.rtype == Type::named("A")).map(Record::text);
+    let to = format!("number@[{}]", address.expect("an address"));
+    let before = sender.command(&["tlsrpt", "results", "--json"]).success().out;
+    let said = sender.explain(&to, Asks::Nothing);
+    assert_eq!(said["destination"]["next_hop"], "address", "{said}");
+    assert_eq!(said["hosts"][0]["attempts"][0]["counted_for"], json!([]), "{said}");
+    sender.submit(std::slice::from_ref(&to), Asks::Nothing);
+    let line = sender.fates(std::slice::from_ref(&to), 1).remove(&to).expect("a line");
+    assert_eq!(line["m"], "delivered", "{line}");
+    assert!(receivers.await_message(&format!("<{to}>")).contains("using TLSv1"));
+    assert_eq!(sender.command(&["tlsrpt", "results", "--json"]).success().out, before);
+    // With REQUIRETLS there is nothing that could be proved.
+    let secret = to.replace("number@", "secret@");
+    sender.submit(std::slice::from_ref(&secret), Asks::RequireTls);
+    let line = sender.fates(std::slice::from_ref(&secret), 1).remove(&secret).expect("a line");
+    assert_eq!((&line["m"], &line["status"]), (&json!("delivery failed"), &json!("5.7.30")), "{line}");
 }
