@@ -10,6 +10,7 @@ mod transport;
 
 use std::path::Path;
 
+use jiff::civil::Date;
 use mailstead_config::{AccountName, ConfigWatch, edit};
 use mailstead_names::{Address, Secret};
 use mailstead_queue::Demand;
@@ -44,7 +45,7 @@ pub(crate) enum Request {
     /// What would happen to a message.
     TransportExplain { recipient: String, demand: Demand, form: Form },
     /// What connections showed about TLS.
-    TlsResults { domain: Option<String>, form: Form },
+    TlsResults { domain: Option<String>, day: Option<Date>, form: Form },
     /// The MTA-STS policies that are kept.
     PolicyCache { form: Form },
     /// Forget the MTA-STS policy of a domain.
@@ -141,8 +142,8 @@ impl Site<'_> {
             Request::TransportExplain { recipient, demand, form } => {
                 transport::explain(&self.sending.queue, &recipient, demand, form).await
             }
-            Request::TlsResults { domain, form } => {
-                tls_results::list(&self.sending.ledger, domain.as_deref(), form).await
+            Request::TlsResults { domain, day, form } => {
+                tls_results::list(&self.sending.ledger, domain.as_deref(), day, form).await
             }
             Request::PolicyCache { form } => policies::list(&self.sending.policies, form).await,
             Request::PolicyForget { domain } => policies::forget(&self.sending.policies, &domain).await,

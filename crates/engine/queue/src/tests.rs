@@ -4,6 +4,7 @@ mod direct;
 mod local;
 mod notification;
 mod operator;
+mod retries;
 mod smtp;
 
 use std::collections::{HashMap, HashSet, VecDeque};

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mailstead_queue::{MessageClass, TlsResultSink, TlsResults};
 use mailstead_runtime::{Clock, Shutdown};
-use mailstead_store::{StoredTlsResults, TlsResultKey, TlsResultStore};
+use mailstead_store::{Payload, StoredTlsResults, TlsResultKey, TlsResultStore};
 use tokio::sync::Notify;
 
 use crate::metrics::Metrics;
@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MOST_WAITING: usize = 20_000;
 /// Rows that are written in one transaction.
 const BATCH: usize = 500;
+/// How often writing a row is tried.
+const MOST_TRIES: u32 = 5;
 /// Days that are kept behind the present one: yesterday's until it is reported, and one more for a server that was down.
 const KEPT_DAYS: i64 = 2;
 /// How often days that are over are removed.
@@ -51,7 +53,8 @@ struct Inner {
 struct Waiting {
     counts: Counts,
     causes_report: bool,
-    results: u64,
+    /// How often it could not be written.
+    tries: u32,
 }
 
 impl TlsResultSink for Ledger {
@@ -70,7 +73,6 @@ impl TlsResultSink for Ledger {
             row.counts.record(result, &results);
             // A report about the delivery of reports would never end.
             row.causes_report |= results.class != MessageClass::Report;
-            row.results += 1;
             self.inner.metrics.recorded(1);
         }
         drop(waiting);
@@ -100,21 +102,20 @@ impl Ledger {
     /// Writes what waits, now and then, and removes what is over, until the shutdown begins. [`Ledger::flush`] has the
     /// last word.
     pub async fn run(&self, shutdown: Shutdown) {
-        let work = async {
-            tokio::join!(self.write_now_and_then(), self.remove_now_and_then());
-        };
-        shutdown.or_begun(work).await;
+        tokio::join!(self.write_now_and_then(&shutdown), self.remove_now_and_then(&shutdown));
     }
 
-    async fn write_now_and_then(&self) {
-        loop {
-            self.inner.wake.notified().await;
-            self.sleep(PATIENCE).await;
+    /// Only waits are cut short: what is being written is in nobody's hands but ours.
+    async fn write_now_and_then(&self, shutdown: &Shutdown) {
+        while shutdown.or_begun(self.inner.wake.notified()).await.is_some() {
+            if shutdown.or_begun(self.sleep(PATIENCE)).await.is_none() {
+                return;
+            }
             self.flush().await;
         }
     }
 
-    async fn remove_now_and_then(&self) {
+    async fn remove_now_and_then(&self, shutdown: &Shutdown) {
         loop {
             let oldest = day(self.inner.clock.now()) - KEPT_DAYS;
             match self.inner.store.remove_before(oldest).await {
@@ -122,7 +123,9 @@ impl Ledger {
                 Ok(rows) => tracing::info!(rows, "TLS results of days that are over removed"),
                 Err(error) => tracing::error!(%error, "old TLS results cannot be removed"),
             }
-            self.sleep(UPKEEP).await;
+            if shutdown.or_begun(self.sleep(UPKEEP)).await.is_none() {
+                return;
+            }
         }
     }
 
@@ -131,23 +134,48 @@ impl Ledger {
         clock.sleep_until(clock.monotonic() + duration).await;
     }
 
-    /// Writes everything that waits. Returns when it is on the disk, or given up.
+    /// Writes everything that waits. Returns when it is on the disk, or waits for another time.
     pub async fn flush(&self) {
         let _writing = self.inner.writing.lock().await;
         let mut waiting: Vec<(TlsResultKey, Waiting)> = self.waiting().drain().collect();
         while !waiting.is_empty() {
             let batch = waiting.split_off(waiting.len().saturating_sub(BATCH));
-            let results = batch.iter().map(|(_, row)| row.results).sum();
-            let rows = batch.into_iter().map(|(key, row)| StoredTlsResults {
-                key,
+            let rows = batch.iter().map(|(key, row)| StoredTlsResults {
+                key: key.clone(),
                 causes_report: row.causes_report,
                 payload: row.counts.encode(),
             });
-            if let Err(error) = self.inner.store.add(rows.collect(), sum).await {
-                tracing::error!(%error, results, "TLS results not kept");
-                self.inner.metrics.lost(results);
+            let metrics = self.inner.metrics.clone();
+            let add = move |old: &Payload, new: &Payload| {
+                let sum = sum(old, new);
+                if sum.is_none() {
+                    // A newer program's row is left alone.
+                    metrics.lost(Counts::decode(new).map_or(0, |counts| counts.sessions()));
+                }
+                sum
+            };
+            if let Err(error) = self.inner.store.add(rows.collect(), add).await {
+                tracing::error!(%error, "TLS results not written");
+                self.put_back(batch);
             }
         }
+    }
+
+    /// Lets rows that could not be written wait for another time, but not for ever.
+    fn put_back(&self, batch: Vec<(TlsResultKey, Waiting)>) {
+        let mut waiting = self.waiting();
+        for (key, Waiting { counts, causes_report, tries }) in batch {
+            if tries + 1 >= MOST_TRIES || (waiting.len() >= MOST_WAITING && !waiting.contains_key(&key)) {
+                self.inner.metrics.lost(counts.sessions());
+                continue;
+            }
+            let row = waiting.entry(key).or_default();
+            row.counts.absorb(counts);
+            row.causes_report |= causes_report;
+            row.tries = tries + 1;
+        }
+        drop(waiting);
+        self.inner.wake.notify_one();
     }
 
     /// The rows behind this one, in the order of their keys, at most `limit` of those that can be read; and the key to go

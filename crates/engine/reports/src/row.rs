@@ -6,15 +6,19 @@ use jiff::tz::TimeZone;
 use mailstead_queue::TlsResults;
 use mailstead_store::{Payload, StoredTlsResults, TlsResultKey};
 use mailstead_tlspolicy::plan::{Scope, TlsResult};
-use mailstead_tlspolicy::report::{FailureDetails, PolicyReport};
+use mailstead_tlspolicy::report::{FailureDetails, Policy, PolicyReport};
 use serde::{Deserialize, Serialize};
 
 /// Version of the stored form.
 const VERSION: u32 = 1;
-/// Policies that one row tells apart: a day of changes at a domain, not of attempts to fill our disk.
+/// Policies that one row tells apart, and octets of their texts: a day of changes at a domain, not of attempts to fill our
+/// disk. Sessions under more of them are counted together.
 const MOST_POLICIES: usize = 100;
-/// Kinds of failure that are told apart for one policy. More of them are counted, and not described.
-const MOST_DETAILS: usize = 200;
+const MOST_TEXT: usize = 256 * 1024;
+/// Kinds of failure that one row tells apart. More of them are counted, and not described.
+const MOST_DETAILS: usize = 1000;
+/// Octets of a reason code.
+const MOST_CODE: usize = 200;
 /// Octets of what a host calls itself.
 const MOST_NAME: usize = 255;
 const DAY: i64 = 24 * 3600;
@@ -79,22 +83,52 @@ pub(crate) struct Counts {
 impl Counts {
     /// Adds one session, or what was known before one.
     pub(crate) fn record(&mut self, result: &TlsResult, results: &TlsResults) {
-        self.add(PolicyReport::of(result, details(results)));
+        let mut report = PolicyReport::of(result, details(results));
+        for code in report.failure_details.iter_mut().filter_map(|details| details.failure_reason_code.as_mut()) {
+            code.truncate((0..=MOST_CODE).rev().find(|end| code.is_char_boundary(*end)).unwrap_or(0));
+        }
+        self.add(report);
     }
 
-    /// Adds what is counted elsewhere, within bounds.
+    /// Adds what is counted elsewhere. Every session is counted; how much is told of them has bounds.
     fn add(&mut self, mut report: PolicyReport) {
-        match self.policies.iter().find(|known| known.policy == report.policy) {
-            None if self.policies.len() >= MOST_POLICIES => return,
-            None => {}
-            Some(known) => {
-                let count = known.failure_details.len();
-                if count >= MOST_DETAILS {
-                    report.failure_details.retain(|new| known.failure_details.iter().any(|old| same(old, new)));
-                }
-            }
+        let is_known = self.policies.iter().any(|known| known.policy == report.policy);
+        if !is_known && !self.has_room_for(&report.policy) {
+            // The type is left, and there are few of those.
+            report.policy.policy_string.clear();
+            report.policy.mx_host.clear();
         }
+        let known = self.policies.iter().find(|known| known.policy == report.policy);
+        let described = known.map(|known| &known.failure_details[..]).unwrap_or_default();
+        let mut room = MOST_DETAILS.saturating_sub(self.policies.iter().map(|known| known.failure_details.len()).sum());
+        report.failure_details.retain(|new| {
+            described.iter().any(|old| same(old, new)) || {
+                let is_free = room > 0;
+                room = room.saturating_sub(1);
+                is_free
+            }
+        });
         report.add_to(&mut self.policies);
+    }
+
+    fn has_room_for(&self, policy: &Policy) -> bool {
+        let text = |policy: &Policy| policy.policy_string.iter().chain(&policy.mx_host).map(String::len).sum::<usize>();
+        let taken: usize = self.policies.iter().map(|known| text(&known.policy)).sum();
+        self.policies.len() < MOST_POLICIES && taken + text(policy) <= MOST_TEXT
+    }
+
+    /// How many sessions are counted.
+    pub(crate) fn sessions(&self) -> u64 {
+        let of = |report: &PolicyReport| {
+            let counts = report.summary;
+            counts.total_successful_session_count.saturating_add(counts.total_failure_session_count)
+        };
+        self.policies.iter().map(of).sum()
+    }
+
+    /// Adds all that others have counted.
+    pub(crate) fn absorb(&mut self, others: Counts) {
+        others.policies.into_iter().for_each(|report| self.add(report));
     }
 
     pub(crate) fn encode(&self) -> Payload {
@@ -102,7 +136,7 @@ impl Counts {
         Payload { version: VERSION, octets: serde_json::to_vec(self).unwrap_or_default() }
     }
 
-    fn decode(payload: &Payload) -> Option<Counts> {
+    pub(crate) fn decode(payload: &Payload) -> Option<Counts> {
         if payload.version != VERSION {
             return None;
         }
@@ -117,8 +151,8 @@ fn same(one: &FailureDetails, other: &FailureDetails) -> bool {
 
 /// The sum of two payloads; `None` where a newer program wrote one of them.
 pub(crate) fn sum(old: &Payload, new: &Payload) -> Option<Payload> {
-    let (mut sum, new) = (Counts::decode(old)?, Counts::decode(new)?);
-    new.policies.into_iter().for_each(|report| sum.add(report));
+    let mut sum = Counts::decode(old)?;
+    sum.absorb(Counts::decode(new)?);
     Some(sum.encode())
 }
 
@@ -168,7 +202,7 @@ impl LedgerRow {
 
 #[cfg(test)]
 mod tests {
-    use mailstead_tlspolicy::report::{Policy, Summary};
+    use mailstead_tlspolicy::report::Summary;
 
     use super::*;
 
@@ -189,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds() {
+    fn what_is_told_has_bounds_and_everything_is_counted() {
         let mut counts = Counts::default();
         for reason in 0..MOST_DETAILS + 50 {
             counts.add(failed(0, reason));
@@ -199,10 +233,25 @@ mod tests {
         assert_eq!(only.failure_details.len(), MOST_DETAILS);
         assert_eq!(only.summary.total_failure_session_count, 2 * (MOST_DETAILS as u64 + 50));
         assert_eq!(only.failure_details[1].failed_session_count, MOST_DETAILS as u64 + 51);
+        let before = counts.sessions();
         for policy in 0..MOST_POLICIES + 5 {
-            counts.add(failed(policy, 0));
+            let mut report = failed(0, 0);
+            report.policy.policy_string = vec![policy.to_string()];
+            counts.add(report);
         }
-        assert_eq!(counts.policies.len(), MOST_POLICIES);
+        assert!(counts.policies.len() <= MOST_POLICIES + 1);
+        assert_eq!(counts.sessions(), before + MOST_POLICIES as u64 + 5);
+
+        // Policies as long as they may be, with as many failures as are told of, added up from two halves.
+        let mut large = [Counts::default(), Counts::default()];
+        for number in 0..MOST_POLICIES * 20 {
+            let mut report = failed(0, number);
+            report.policy.policy_string = vec![format!("{number} {}", "x".repeat(64 * 1024))];
+            large[number % 2].add(report);
+        }
+        let sum = sum(&large[0].encode(), &large[1].encode()).unwrap();
+        assert!(sum.octets.len() < 2 << 20, "{}", sum.octets.len());
+        assert_eq!(Counts::decode(&sum).unwrap().sessions(), MOST_POLICIES as u64 * 20);
     }
 
     /// What was stored is read by the next version.

@@ -39,10 +39,10 @@ pub(crate) async fn run(command: TlsrptCommand) -> Result<(), Failure> {
             }
         }
         TlsrptCommand::Parse { file, json } => read_report(file.as_deref())?.show(json),
-        TlsrptCommand::Results { domain, json, place } => {
+        TlsrptCommand::Results { domain, day, json, place } => {
             let form = if json { Form::Json } else { Form::Words };
             let domain = domain.map(|domain| domain.as_ascii().to_owned());
-            control::run(&place, Request::TlsResults { domain, form }).await
+            control::run(&place, Request::TlsResults { domain, day, form }).await
         }
     }
 }

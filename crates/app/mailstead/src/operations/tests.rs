@@ -267,11 +267,16 @@ async fn tls_results_and_policies_are_listed() {
         }),
     });
     sending.ledger.flush().await;
-    let ask =
-        |domain: Option<&str>, form| bench.perform(Request::TlsResults { domain: domain.map(str::to_owned), form });
+    let ask = |domain: Option<&str>, form| {
+        bench.perform(Request::TlsResults { domain: domain.map(str::to_owned), day: None, form })
+    };
     insta::assert_snapshot!(ask(None, Form::Words).await.unwrap());
     insta::assert_snapshot!(ask(Some("mx.other.example"), Form::Json).await.unwrap());
     assert_eq!(ask(Some("third.example"), Form::Words).await.unwrap(), "no results");
+    for (day, found) in [("2026-11-25", 2), ("2026-11-26", 0)] {
+        let request = Request::TlsResults { domain: None, day: day.parse().ok(), form: Form::Json };
+        assert_eq!(bench.perform(request).await.unwrap().lines().count(), found, "{day}");
+    }
     assert_eq!(bench.perform(Request::PolicyCache { form: Form::Words }).await.unwrap(), "no policies");
     let forgotten = bench.perform(Request::PolicyForget { domain: "other.example".into() }).await.unwrap_err();
     assert!(forgotten.contains("no policy of other.example"), "{forgotten}");

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use jiff::civil::Date;
 use mailstead_reports::{Ledger, LedgerRow, Side};
 
 use super::Form;
@@ -12,10 +13,17 @@ const PAGE: usize = 500;
 /// Rows that are shown at most.
 const MOST_SHOWN: usize = 10_000;
 
-pub(super) async fn list(ledger: &Ledger, domain: Option<&str>, form: Form) -> Result<String, Failure> {
+pub(super) async fn list(
+    ledger: &Ledger,
+    domain: Option<&str>,
+    day: Option<Date>,
+    form: Form,
+) -> Result<String, Failure> {
     ledger.flush().await;
-    let is_wanted =
-        |row: &LedgerRow| domain.is_none_or(|domain| row.policy_domain == domain || row.recipient_domain == domain);
+    let is_wanted = |row: &LedgerRow| {
+        let is_of = |domain: &str| row.policy_domain == domain || row.recipient_domain == domain;
+        domain.is_none_or(is_of) && day.is_none_or(|day| row.day == day)
+    };
     let (mut shown, mut after) = (Vec::new(), None);
     loop {
         let (rows, next) = ledger.list(after, PAGE).await?;

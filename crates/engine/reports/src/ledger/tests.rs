@@ -97,6 +97,11 @@ async fn sessions_of_a_day_add_up_in_memory_and_on_the_disk() {
 
 /// A ledger of a server that was started anew.
 async fn open_again(setting: &Setting) -> Ledger {
+    let store = open_again_store(setting).await;
+    Ledger::new(store.tls_results(), setting.clock.shared(), Metrics::default())
+}
+
+async fn open_again_store(setting: &Setting) -> Store {
     let copy = TempDir::new().unwrap();
     for entry in std::fs::read_dir(setting.directory.path()).unwrap() {
         let entry = entry.unwrap();
@@ -104,8 +109,7 @@ async fn open_again(setting: &Setting) -> Ledger {
             std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
         }
     }
-    let store = open(&copy, &setting.clock).await;
-    Ledger::new(store.tls_results(), setting.clock.shared(), Metrics::default())
+    open(&copy, &setting.clock).await
 }
 
 #[tokio::test]
@@ -162,6 +166,22 @@ async fn what_waits_is_bounded_and_what_is_lost_is_counted() {
         }
     }
     assert_eq!(seen, MOST_WAITING);
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_waits_for_another_time_and_then_is_lost() {
+    let setting = Setting::new().await;
+    let at = setting.clock.now();
+    let store = open_again_store(&setting).await;
+    let ledger = Ledger::new(store.tls_results(), setting.clock.shared(), Metrics::default());
+    store.close().await;
+    ledger.record(session(at, vec![result(Scope::MxHost, None), result(Scope::RecipientDomain, None)]));
+    for _ in 1..MOST_TRIES {
+        ledger.flush().await;
+        assert_eq!((ledger.waiting().len(), ledger.inner.metrics.lost_so_far()), (2, 0));
+    }
+    ledger.flush().await;
+    assert_eq!((ledger.waiting().len(), ledger.inner.metrics.lost_so_far()), (0, 2));
 }
 
 #[tokio::test]

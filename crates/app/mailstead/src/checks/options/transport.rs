@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
+use jiff::civil::Date;
 use mailstead_names::{Domain, EhloName, Host};
 use mailstead_net::tls::{roots_from_file, system_roots};
 use rustls::RootCertStore;
@@ -204,6 +205,9 @@ pub(crate) enum TlsrptCommand {
         /// Only those of this domain: a recipient's, or a server's name.
         #[arg(long, value_parser = domain)]
         domain: Option<Domain>,
+        /// Only those of this day of UTC, such as 2026-01-31.
+        #[arg(long)]
+        day: Option<Date>,
         /// Print a line of JSON for each day and policy domain.
         #[arg(long)]
         json: bool,
