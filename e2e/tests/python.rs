@@ -136,3 +136,32 @@ with smtplib.SMTP_SSL("localhost", SUBMISSIONS, context=TLS) as smtp:
     server.await_messages("INBOX", 1);
     server.check();
 }
+
+#[test]
+fn smtplib_demands_tls_all_the_way() {
+    let mut server = Server::start();
+    // In a directory just made, and in one that is there.
+    for number in 1..=2 {
+        script(
+            &server,
+            r#"
+import smtplib
+with smtplib.SMTP_SSL("localhost", SUBMISSIONS, context=TLS) as smtp:
+    smtp.login(USER, PASSWORD)
+    assert smtp.has_extn("requiretls"), smtp.esmtp_features
+    text = b"From: <you@localhost>\r\nSubject: secret\r\n\r\nsecret\r\n"
+    smtp.sendmail(USER, ["friend@example.com"], text, mail_options=["REQUIRETLS"])
+"#,
+        );
+        // The next hop is the sandbox itself, which has to believe its own certificate.
+        server.await_messages("INBOX", number);
+        let mut imap = server.imap();
+        imap.ok("SELECT INBOX");
+        let message = imap.ok(&format!("FETCH {number} BODY.PEEK[]")).join("\n");
+        assert!(message.contains("Delivered-To: friend@example.com"), "a notice is not delivery: {message}");
+        assert!(message.contains("Subject: secret"), "{message}");
+        server.stop();
+        server.restart();
+    }
+    server.check();
+}

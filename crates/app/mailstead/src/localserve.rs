@@ -36,7 +36,7 @@ pub(crate) async fn run(options: LocalserveOptions) -> Result<(), Failure> {
     let server = if file.exists() {
         let watch = ConfigWatch::load(&file)?;
         same_as_made(&watch.current(), &options)?;
-        let config = adjusted(&watch.current(), &options);
+        let config = trusting_itself(adjusted(&watch.current(), &options), &root);
         logging::start(config.log);
         let bound = binding::bind_all(&config, options.ports)?;
         Server::open(watch, config, bound).await?
@@ -57,7 +57,7 @@ async fn first_run(root: &Path, file: &Path, options: &LocalserveOptions) -> Res
     let bound = binding::bind_all(&config, options.ports)?;
     logging::start(config.log);
     let made = setup::make(root, &text, options.ip)?;
-    let server = Server::open(ConfigWatch::load(file)?, config, bound).await?;
+    let server = Server::open(ConfigWatch::load(file)?, trusting_itself(config, root), bound).await?;
     set_password(&server, &password).await?;
     made.keep();
     Ok(server)
@@ -126,6 +126,17 @@ fn adjusted(config: &Config, options: &LocalserveOptions) -> Config {
     config
 }
 
+/// The next hop of all mail is this server, whose certificate comes from the directory's own authority: without trust in
+/// that, mail that demands verified TLS (RFC 8689) would wait for ever. Who put other certificates in its place may have
+/// removed it.
+fn trusting_itself(mut config: Config, root: &Path) -> Config {
+    let authority = root.join(setup::CA_FILE);
+    if config.queue.extra_ca_file.is_none() && authority.exists() {
+        config.queue.extra_ca_file = Some(authority);
+    }
+    config
+}
+
 async fn announce(server: &Server, root: &Path) -> Result<Announcement, Failure> {
     let account = server.store().account(ACCOUNT).await?.map(|account| account.id());
     let usual = Secret::new(PASSWORD.to_owned());
@@ -161,6 +172,19 @@ mod tests {
         assert_eq!(ports, [1025, 1587, 1465, 1143, 1993, 1080, 1443, 1081]);
         assert_eq!(config.strictness, Strictness::Lenient);
         assert_eq!(adjusted(&config, &options("--pedantic")).strictness, Strictness::Pedantic);
+    }
+
+    #[test]
+    fn a_sandbox_trusts_its_own_authority_unless_told_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("data");
+        let config = config(&options(""));
+        assert_eq!(trusting_itself(config.clone(), &root).queue.extra_ca_file, None, "there is none yet");
+        let _made = setup::make(&root, "", None).unwrap();
+        assert_eq!(trusting_itself(config.clone(), &root).queue.extra_ca_file, Some(root.join(setup::CA_FILE)));
+        let mut told = config;
+        told.queue.extra_ca_file = Some(PathBuf::from("other.pem"));
+        assert_eq!(trusting_itself(told, &root).queue.extra_ca_file, Some(PathBuf::from("other.pem")));
     }
 
     #[test]
