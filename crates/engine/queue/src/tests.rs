@@ -1,6 +1,7 @@
 //! Scenarios of the queue: a store on the disk, a clock moved by hand, servers that play a script.
 
 mod direct;
+mod load;
 mod local;
 mod notification;
 mod operator;
@@ -13,9 +14,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mailstead_dns::Resolver;
 use mailstead_message::Structure;
 use mailstead_message::header::Fields;
 use mailstead_names::{Address, Domain, Host, ReversePath};
+use mailstead_net::Dialer;
 use mailstead_runtime::{BoxFuture, Clock as _, Shutdown, Supervisor};
 use mailstead_smtp::Reply;
 use mailstead_store::{AccountId, Options, QueueRow, Staged, Store};
@@ -194,6 +197,24 @@ impl World {
 
     /// A world with names and MTA-STS policies of others.
     async fn outside(zones: Zones, sts: Policies, change: impl FnOnce(&mut Settings)) -> World {
+        World::around(Arc::new(zones), sts, None, change).await
+    }
+
+    /// A world with a network of its own.
+    async fn load(
+        network: impl Dialer + 'static,
+        names: impl Resolver + 'static,
+        change: impl FnOnce(&mut Settings),
+    ) -> World {
+        World::around(Arc::new(names), Policies::default(), Some(Arc::new(network)), change).await
+    }
+
+    async fn around(
+        resolver: Arc<dyn Resolver>,
+        sts: Policies,
+        network: Option<Arc<dyn Dialer>>,
+        change: impl FnOnce(&mut Settings),
+    ) -> World {
         let directory = TempDir::new().unwrap();
         let clock = ManualClock::new();
         let store = Store::open(Options::new(directory.path(), clock.shared())).await.unwrap();
@@ -208,8 +229,8 @@ impl World {
             clock: clock.shared(),
             random: Arc::new(SeededRandom::new(1)),
             dialer: Arc::<MemoryDialer>::clone(&dialer),
-            direct_dialer: Arc::<MemoryDialer>::clone(&dialer),
-            resolver: Arc::new(zones),
+            direct_dialer: network.unwrap_or_else(|| Arc::<MemoryDialer>::clone(&dialer)),
+            resolver,
             sts: Arc::new(sts),
             results: Arc::<Results>::clone(&results),
             tls: OutgoingTls::new(Certificates::roots()),
@@ -281,6 +302,12 @@ impl World {
             Ok(rows) => rows,
             Err(_) => panic!("never {what}: {:#?}", self.rows().await),
         }
+    }
+
+    /// Waits until this many rows have failed an attempt.
+    async fn until_tried(&self, rows: usize) {
+        self.until("tried", |all| all.iter().filter(|row| row.attempts > 0 && !row.leased).count() >= rows.min(1000))
+            .await;
     }
 
     async fn empty(&self) {

@@ -85,7 +85,7 @@ fn server_1(dialect: Dialect) -> String {
 
 /// What direct delivery keeps of others.
 fn server_4(dialect: Dialect) -> String {
-    [sts_policies::tables(dialect), tls_results::tables(dialect)].join("\n")
+    [queue::destination_index(dialect), sts_policies::tables(dialect), tls_results::tables(dialect)].join("\n")
 }
 
 /// `messages` is narrow and, on SQLite, stored in the order of its key: a view of a mailbox is one scan.

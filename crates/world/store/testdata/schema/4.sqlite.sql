@@ -1,3 +1,4 @@
+create index queue_recipients_destination on queue_recipients (destination, next_attempt_at, id);
 create table sts_policies (
 domain text not null primary key,
 used_at bigint not null,

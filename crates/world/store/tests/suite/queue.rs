@@ -143,7 +143,7 @@ on_both! {
         let store = place.open().await;
         let now = place.clock.now();
         let queued =
-            store.queue().enqueue(message(&store, &["a@one.example", "b@one.example"], now).await).await.expect("queued");
+            store.queue().enqueue(message(&store, &["a@one.example", "b@two.example"], now).await).await.expect("queued");
         store.queue().claim(Claim { limit: 1, ..everything(now) }).await.expect("claimed");
         store.close().await;
         drop(store);
@@ -158,11 +158,26 @@ on_both! {
         place.check_and_close(store).await;
     }
 
+    async fn what_is_due_for_one_destination_goes_along(place: &Place) {
+        let store = place.open().await;
+        let (queue, now) = (store.queue(), place.clock.now());
+        let to: Vec<String> =
+            (0..12).flat_map(|number| ["one", "two"].map(|domain| format!("{number}@{domain}.example"))).collect();
+        let to: Vec<&str> = to.iter().map(String::as_str).collect();
+        queue.enqueue(message(&store, &to, now).await).await.expect("queued");
+        let claimed = queue.claim(Claim { limit: 1, ..everything(now) }).await.expect("claimed");
+        assert_eq!(claimed.len(), 10);
+        assert!(claimed.iter().all(|row| row.destination == "one.example"));
+        let claimed = queue.claim(Claim { limit: 2, ..everything(now) }).await.expect("claimed");
+        assert_eq!(claimed.len(), 14, "the two that are left, and all of the others");
+        place.check_and_close(store).await;
+    }
+
     async fn an_operator_moves_and_holds_what_is_not_under_way(place: &Place) {
         let store = place.open().await;
         let (queue, now) = (store.queue(), place.clock.now());
         let queued =
-            queue.enqueue(message(&store, &["a@one.example", "b@one.example"], now).await).await.expect("queued");
+            queue.enqueue(message(&store, &["a@one.example", "b@two.example"], now).await).await.expect("queued");
         queue.claim(Claim { limit: 1, ..everything(now) }).await.expect("claimed");
         let later = now + SignedDuration::from_hours(2);
         assert_eq!(queue.reschedule(queued.clone(), later).await.expect("moved"), queued[1..]);

@@ -1,0 +1,267 @@
+//! Many messages to many domains in a simulated network: some hosts slow, some dead, most domains on few hosts.
+//!
+//! `MAILSTEAD_LOAD` says how many messages (a tenth as many domains); `cargo xtask bench --queue` takes 100,000.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use mailstead_dns::{Answer, Authenticity, Existence, Lookup, Mx, Record, RecordType, Target};
+use mailstead_net::{Error, Stream};
+use mailstead_runtime::Deadline;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+
+use super::*;
+
+/// Hosts that the domains share. Every tenth is dead at first, every tenth is slow.
+const HOSTS: usize = 100;
+const CONCURRENCY: usize = 40;
+const HOST_CONCURRENCY: usize = 5;
+/// What a slow host takes for each reply.
+const SLOWNESS: Duration = Duration::from_millis(5);
+/// Messages queued in one go.
+const AT_ONCE: usize = 200;
+
+/// The network: its names, its hosts, and what they have taken.
+#[derive(Debug, Default)]
+struct Network {
+    up: AtomicBool,
+    open: Mutex<BTreeMap<IpAddr, usize>>,
+    most_open: AtomicUsize,
+    most_at_a_host: AtomicUsize,
+    dialled: AtomicUsize,
+    /// Messages by domain, in the order in which they came.
+    taken: Mutex<HashMap<String, Vec<usize>>>,
+}
+
+fn host_of(ip: IpAddr) -> usize {
+    match ip {
+        IpAddr::V4(ip) => usize::from(ip.octets()[3]),
+        IpAddr::V6(_) => 0,
+    }
+}
+
+fn is_dead(host: usize) -> bool {
+    host % 10 == 3
+}
+
+fn is_slow(host: usize) -> bool {
+    host % 10 == 7
+}
+
+/// `d17.example` has its mail at `mx17.hosting.example`, modulo the number of hosts.
+#[derive(Debug)]
+struct Names;
+
+impl Resolver for Names {
+    fn lookup<'a>(&'a self, name: &'a Domain, record_type: RecordType) -> Lookup<'a> {
+        let text = name.as_ascii();
+        let number = |prefix: &str, suffix: &str| -> Option<usize> {
+            text.strip_prefix(prefix)?.strip_suffix(suffix)?.parse().ok()
+        };
+        let records = match record_type {
+            RecordType::Mx => number("d", ".example").map(|domain| {
+                let exchange = Target::parse(&format!("mx{}.hosting.example", domain % HOSTS));
+                Record::Mx(Mx { preference: 10, exchange })
+            }),
+            RecordType::A => {
+                number("mx", ".hosting.example").map(|host| Record::A([192, 0, 2, u8::try_from(host).unwrap()].into()))
+            }
+            _ => None,
+        };
+        const TTL: Duration = Duration::from_secs(300);
+        let answer = match records {
+            Some(record) => Answer::found(vec![record], Authenticity::Insecure, TTL),
+            None => Answer::absent(Existence::NoData, Authenticity::Insecure, TTL),
+        };
+        Box::pin(std::future::ready(Ok(answer)))
+    }
+}
+
+/// Connections into the network. A type of its own: what is served must own it.
+#[derive(Debug, Clone)]
+struct Wires(Arc<Network>);
+
+impl Dialer for Wires {
+    fn dial(&self, target: mailstead_net::Target, _: Deadline) -> BoxFuture<'_, Result<Stream, Error>> {
+        let network = &self.0;
+        network.dialled.fetch_add(1, Ordering::Relaxed);
+        let ip = target.address.ip();
+        let host = host_of(ip);
+        if is_dead(host) && !network.up.load(Ordering::Relaxed) {
+            return Box::pin(std::future::ready(Err(Error::Io(std::io::ErrorKind::ConnectionRefused.into()))));
+        }
+        {
+            let mut open = network.open.lock().unwrap();
+            let here = open.entry(ip).or_default();
+            *here += 1;
+            network.most_at_a_host.fetch_max(*here, Ordering::Relaxed);
+            let all: usize = open.values().sum();
+            network.most_open.fetch_max(all, Ordering::Relaxed);
+        }
+        let ours: SocketAddr = "192.0.2.254:40000".parse().unwrap();
+        let (near, far) = tokio::io::duplex(16 * 1024);
+        let network = Arc::clone(network);
+        tokio::spawn(async move {
+            // A client that goes away is none of our business here.
+            let _ = serve(&network, far, host).await;
+            *network.open.lock().unwrap().get_mut(&ip).unwrap() -= 1;
+        });
+        Box::pin(std::future::ready(Ok(Stream::from_transport(near, target.address, ours))))
+    }
+}
+
+/// A server that takes everything, and notes the number in the subject.
+async fn serve(network: &Network, stream: tokio::io::DuplexStream, host: usize) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut domain = String::new();
+    let mut line = String::new();
+    let mut reply = "220 mx".to_owned();
+    loop {
+        if is_slow(host) {
+            tokio::time::sleep(SLOWNESS).await;
+        }
+        stream.get_mut().write_all(format!("{reply}\r\n").as_bytes()).await?;
+        line.clear();
+        if stream.read_line(&mut line).await? == 0 {
+            return Ok(());
+        }
+        reply = match line.trim_end().split([' ', ':']).next().unwrap_or_default() {
+            "EHLO" => "250 mx".to_owned(),
+            "RCPT" => {
+                domain = line.split(['@', '>']).nth(1).unwrap_or_default().to_owned();
+                "250 ok".to_owned()
+            }
+            "DATA" => {
+                stream.get_mut().write_all(b"354 go\r\n").await?;
+                let mut number = None;
+                loop {
+                    line.clear();
+                    stream.read_line(&mut line).await?;
+                    if line == ".\r\n" {
+                        break;
+                    }
+                    number = number.or_else(|| line.strip_prefix("Subject: ")?.trim().parse().ok());
+                }
+                let mut taken = network.taken.lock().unwrap();
+                taken.entry(domain.clone()).or_default().push(number.expect("a number in the subject"));
+                "250 taken".to_owned()
+            }
+            "QUIT" => {
+                stream.get_mut().write_all(b"221 bye\r\n").await?;
+                return Ok(());
+            }
+            _ => "250 ok".to_owned(),
+        };
+    }
+}
+
+/// Peak of the memory of this process, in octets.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+#[expect(clippy::print_stderr, reason = "figures of the benchmark")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_messages_to_many_domains() {
+    let messages: usize = std::env::var("MAILSTEAD_LOAD").ok().and_then(|text| text.parse().ok()).unwrap_or(2000);
+    let domains = messages / 10;
+    let network = Arc::<Network>::default();
+    let world = World::load(Wires(Arc::clone(&network)), Names, |settings| {
+        settings.route = Route::Direct;
+        settings.concurrency = CONCURRENCY;
+        settings.host_concurrency = HOST_CONCURRENCY;
+    })
+    .await;
+    let begun = Instant::now();
+    // No two for one domain in one go, so that their order is known.
+    let at_once = AT_ONCE.min(domains);
+    for first in (0..messages).step_by(at_once) {
+        let group = (first..messages.min(first + at_once)).map(|number| {
+            let world = &world;
+            async move {
+                let to: &str = &format!("a@d{}.example", number % domains);
+                let staged = world.stage(&format!("Subject: {number}\r\n\r\nHello.\r\n")).await;
+                let envelope = Envelope {
+                    submitter: Some(SUBMITTER),
+                    sender: ReversePath::parse("<you@here.example>").unwrap(),
+                    recipients: vec![Address::parse(to).unwrap().into()],
+                    eight_bit: false,
+                    smtputf8: false,
+                    notification: Notification::default(),
+                };
+                let queue = &world.queue;
+                queue.enqueue(envelope, Vec::new(), staged, Demand::default(), MessageClass::Submission).await.unwrap();
+            }
+        });
+        let mut waiting: Vec<_> = group.map(Box::pin).collect();
+        std::future::poll_fn(|context| {
+            waiting.retain_mut(|one| one.as_mut().poll(context).is_pending());
+            if waiting.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+    }
+    let queued = begun.elapsed();
+    let before = peak_memory();
+    let dead: usize = (0..messages).filter(|number| is_dead(number % domains % HOSTS)).count();
+
+    let begun = Instant::now();
+    world.run();
+    let settled = async |rows: u64| {
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if world.store.queue().count().await.unwrap() == rows {
+                return;
+            }
+            let left = world.store.queue().count().await.unwrap();
+            let row = world.store.queue().list(None, 1).await.unwrap().pop();
+            let told = row.map(|row| (row.attempts, crate::attempts(row.result.as_ref())));
+            assert!(
+                begun.elapsed() < Duration::from_secs(if messages > 10_000 { 1200 } else { 15 }),
+                "never done: {left} left, {rows} expected, the first: {told:?}"
+            );
+        }
+    };
+    settled(dead as u64).await;
+    // What goes to dead hosts has been tried once, and waits.
+    world.until_tried(dead).await;
+    let took = begun.elapsed();
+    let taken: usize = network.taken.lock().unwrap().values().map(Vec::len).sum();
+    assert_eq!(taken, messages - dead);
+
+    // The dead come to life, and get what waits when it is due and not before.
+    network.up.store(true, Ordering::Relaxed);
+    world.queue.kick();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(world.store.queue().count().await.unwrap(), dead as u64);
+    world.clock.advance(Duration::from_secs(460));
+    world.queue.kick();
+    settled(0).await;
+
+    let taken = network.taken.lock().unwrap();
+    assert_eq!(taken.len(), domains);
+    for (domain, numbers) in taken.iter() {
+        // Each once, and at the first attempt in the order in which they were queued; later ones vary by some seconds.
+        let mut ordered = numbers.clone();
+        ordered.sort_unstable();
+        ordered.dedup();
+        assert_eq!((numbers.len(), ordered.len()), (messages / domains, messages / domains), "{domain}");
+        assert!(is_dead(ordered[0] % HOSTS) || *numbers == ordered, "{domain}: {numbers:?}");
+    }
+    assert!(network.most_open.load(Ordering::Relaxed) <= CONCURRENCY);
+    assert!(network.most_at_a_host.load(Ordering::Relaxed) <= HOST_CONCURRENCY);
+    let (before, after) = (before.unwrap_or(0), peak_memory().unwrap_or(0));
+    let grown = after.saturating_sub(before) >> 20;
+    let rate = (messages - dead) as f64 / took.as_secs_f64();
+    let dialled = network.dialled.load(Ordering::Relaxed);
+    eprintln!(
+        "{messages} messages to {domains} domains: queued in {queued:.1?}, delivered in {took:.1?} ({rate:.0}/s), \
+         {dialled} connections, memory grew by {grown} MiB to {} MiB",
+        after >> 20
+    );
+    // Far below what the messages' rows would take together where there are many.
+    assert!(grown < 100, "memory grew by {grown} MiB");
+}
