@@ -1,5 +1,7 @@
 //! The command line.
 
+mod queue;
+
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -13,7 +15,8 @@ use crate::checks::options::{
     ArcCommand, DkimCommand, DmarcCommand, DnsblCommand, EXIT_HELP, IprevOptions, SpfCommand,
 };
 use crate::failure::Failure;
-use crate::operations::queue::{Filter, seconds};
+
+pub(crate) use queue::QueueCommand;
 
 /// A complete mail server in one program.
 #[derive(Debug, Parser)]
@@ -151,7 +154,7 @@ pub(crate) struct ServeOptions {
 }
 
 /// Which server a command is about.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Place {
     /// Configuration file of the server.
     #[arg(long, value_name = "FILE", conflicts_with = "dir")]
@@ -223,60 +226,6 @@ pub(crate) enum MessageCommand {
         /// Print what is kept as it is: a line of JSON for each copy.
         #[arg(long)]
         json: bool,
-        #[command(flatten)]
-        place: Place,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum QueueCommand {
-    /// List what waits, a recipient each, with what the last attempt came to.
-    List {
-        #[command(flatten)]
-        filter: Filter,
-        /// Print a line of JSON for each, with all attempts that are remembered.
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        place: Place,
-    },
-    /// Make the next attempt at another time.
-    Schedule {
-        #[command(flatten)]
-        filter: Filter,
-        /// Every message is meant.
-        #[arg(long)]
-        all: bool,
-        /// When, such as 90m, 4h or 2d from now [default: now].
-        #[arg(long = "in", value_name = "TIME", value_parser = seconds)]
-        after: Option<u64>,
-        #[command(flatten)]
-        place: Place,
-    },
-    /// Give up delivery, and tell the senders so.
-    Fail {
-        #[command(flatten)]
-        filter: Filter,
-        /// Every message is meant.
-        #[arg(long)]
-        all: bool,
-        #[command(flatten)]
-        place: Place,
-    },
-    /// Remove messages without telling anybody.
-    Drop {
-        #[command(flatten)]
-        filter: Filter,
-        /// Every message is meant.
-        #[arg(long)]
-        all: bool,
-        #[command(flatten)]
-        place: Place,
-    },
-    /// Print a message as it is sent.
-    Dump {
-        /// Its number, as `queue list` shows it.
-        id: i64,
         #[command(flatten)]
         place: Place,
     },

@@ -1,8 +1,9 @@
 //! The control socket: how commands reach a running server.
 //!
-//! A Unix socket in the data directory that only its owner can open. One request, one line of JSON; one answer,
-//! one line of JSON; for `stop` the answer comes first and the end of the connection says that the server has
-//! ended. A command that finds no server opens the store itself; the store's lock keeps the two apart.
+//! A Unix socket in the data directory that only its owner can open. One request, one line of JSON; the answer, one
+//! line of JSON, before which there may be others with parts of it, so that neither side holds a long one; for `stop`
+//! the answer comes first and the end of the connection says that the server has ended. A command that finds no server
+//! opens the store and answers itself; the store's lock keeps the two apart.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -16,6 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mailstead_config::{Config, ConfigWatch};
 use mailstead_names::Address;
+use mailstead_queue::Deed;
 use mailstead_runtime::{Deadline, Shutdown, Supervisor};
 use mailstead_store::Store;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -23,14 +25,14 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::cli::{AccountCommand, Place, QueueCommand, print};
 use crate::failure::Failure;
-use crate::operations::queue::{Deed, Scope};
-use crate::operations::{Answer, Clear, Form, Request, Site};
+use crate::operations::queue::Results;
+use crate::operations::{Answer, Clear, Form, Parts, Request, Site};
 use crate::wiring::Sending;
 use crate::{password, serve};
 
 /// Name of the socket in the data directory.
 const SOCKET: &str = "control";
-/// Longest request or answer.
+/// Longest request, and longest line of an answer.
 const MOST_OCTETS: u64 = 16 << 20;
 /// How long a client may take to ask.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -105,14 +107,12 @@ async fn answer(stream: UnixStream, site: Site<'_>, shutdown: &Shutdown) -> io::
     let request: Request = serde_json::from_str(&line)?;
     tracing::info!(?request, "control request");
     let is_stop = matches!(request, Request::Stop);
-    let outcome = if is_stop { Ok("stopped".to_owned()) } else { site.perform(request).await };
+    let outcome = if is_stop { Ok("stopped".to_owned()) } else { perform(&mut stream, site, request).await? };
     let answer = match outcome {
         Ok(text) => Answer::Done { text },
         Err(failure) => Answer::Failed { reason: failure.to_string() },
     };
-    let mut line = serde_json::to_vec(&answer)?;
-    line.push(b'\n');
-    stream.write_all(&line).await?;
+    send(&mut stream, &answer).await?;
     if is_stop {
         // Held until the runtime ends, outside of what a stop waits for: its end is what the client waits for.
         tokio::spawn(async move {
@@ -122,6 +122,29 @@ async fn answer(stream: UnixStream, site: Site<'_>, shutdown: &Shutdown) -> io::
         shutdown.begin();
     }
     Ok(())
+}
+
+/// Does what is asked, and hands on the parts of the answer as they come. Nothing more is done for a client that is gone.
+async fn perform(
+    stream: &mut BufReader<UnixStream>,
+    site: Site<'_>,
+    request: Request,
+) -> io::Result<Result<String, Failure>> {
+    let (parts, mut given) = Parts::new();
+    let hand_on = async move {
+        while let Some(text) = given.recv().await {
+            send(stream, &Answer::Part { text }).await?;
+        }
+        Ok(())
+    };
+    let (outcome, handed_on) = tokio::join!(site.perform(request, parts), hand_on);
+    handed_on.map(|()| outcome)
+}
+
+async fn send(stream: &mut BufReader<UnixStream>, answer: &Answer) -> io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    stream.write_all(&line).await
 }
 
 /// Runs one of the account commands.
@@ -148,52 +171,42 @@ pub(crate) async fn account(command: AccountCommand) -> Result<(), Failure> {
 
 /// Has the running server do it, or does it here when none is running, and prints what comes of it.
 pub(crate) async fn run(place: &Place, request: Request) -> Result<(), Failure> {
-    let text = obtain(place, request).await?;
-    // Lists for programs may be empty.
-    if text.is_empty() { Ok(()) } else { print(&text) }
+    obtain(place, request, print).await
 }
 
-async fn obtain(place: &Place, request: Request) -> Result<String, Failure> {
+/// The same, but hands what comes of it to `each`, part by part; lists for programs may be empty.
+async fn obtain(place: &Place, request: Request, each: impl FnMut(&str) -> Result<(), Failure>) -> Result<(), Failure> {
     let watch = ConfigWatch::load(&place.config_file())?;
     let config = watch.current();
     match connect(&config.data_directory).await? {
-        Some(stream) => ask(stream, &request).await,
-        None => without_server(&watch, &config, request).await,
+        Some(stream) => ask(stream, &request, each).await,
+        None => without_server(&watch, &config, request, each).await,
     }
 }
 
 /// Runs one of the queue commands.
 pub(crate) async fn queue(command: QueueCommand) -> Result<(), Failure> {
-    let request =
-        |filter, all, deed| Request::QueueDo { filter, scope: if all { Scope::All } else { Scope::Named }, deed };
-    match command {
-        QueueCommand::List { filter, json, place } => {
+    let (meant, deed) = match command {
+        QueueCommand::List { filter, sort, results, json, place } => {
             let form = if json { Form::Json } else { Form::Words };
-            run(&place, Request::QueueList { filter, form }).await
+            let results = if results { Results::All } else { Results::Last };
+            return run(&place, Request::QueueList { filter: filter.into(), sort, results, form }).await;
         }
-        QueueCommand::Schedule { filter, all, after, place } => {
-            run(&place, request(filter, all, Deed::Schedule(after.unwrap_or(0)))).await
-        }
-        QueueCommand::Fail { filter, all, place } => run(&place, request(filter, all, Deed::Fail)).await,
-        QueueCommand::Drop { filter, all, place } => run(&place, request(filter, all, Deed::Drop)).await,
-        QueueCommand::Dump { id, place } => dump(&place, id).await,
-    }
+        QueueCommand::Dump { id, place } => return obtain(&place, Request::QueueDump { id }, write_out).await,
+        QueueCommand::Schedule { meant, wait, .. } => (meant, Deed::Schedule(wait.unwrap_or_default())),
+        QueueCommand::Fail { meant } => (meant, Deed::Fail),
+        QueueCommand::Drop { meant } => (meant, Deed::Drop),
+    };
+    let (filter, scope, place) = meant.into_parts();
+    run(&place, Request::QueueDo { filter, scope, deed }).await
 }
 
-/// Writes a message of the queue to standard output, piece by piece.
-async fn dump(place: &Place, id: i64) -> Result<(), Failure> {
-    let mut at = 0;
-    loop {
-        let piece = obtain(place, Request::QueueRead { id, at }).await?;
-        let octets = STANDARD.decode(piece).map_err(|error| Failure::new(format!("the server answered: {error}")))?;
-        if octets.is_empty() {
-            return Ok(());
-        }
-        at += octets.len() as u64;
-        let mut out = io::stdout().lock();
-        let written = out.write_all(&octets).and_then(|()| out.flush());
-        written.map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))?;
-    }
+/// Writes a piece of a message to standard output.
+fn write_out(piece: &str) -> Result<(), Failure> {
+    let octets = STANDARD.decode(piece).map_err(|error| Failure::new(format!("the server answered: {error}")))?;
+    let mut out = io::stdout().lock();
+    let written = out.write_all(&octets).and_then(|()| out.flush());
+    written.map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))
 }
 
 /// A connection to the server of this data directory, if one is running.
@@ -212,22 +225,47 @@ async fn connect(data_directory: &Path) -> Result<Option<UnixStream>, Failure> {
     }
 }
 
-async fn ask(mut stream: UnixStream, request: &Request) -> Result<String, Failure> {
+async fn ask(
+    stream: UnixStream,
+    request: &Request,
+    mut each: impl FnMut(&str) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let lost = |error: io::Error| Failure::new(format!("the server did not answer: {error}"));
+    let mut stream = BufReader::new(stream);
     let mut line = serde_json::to_vec(request).map_err(|error| lost(error.into()))?;
     line.push(b'\n');
     stream.write_all(&line).await.map_err(lost)?;
+    let mut outcome = Err(lost(io::ErrorKind::UnexpectedEof.into()));
     // To the end: after a stop that is when the server has ended.
-    let mut octets = Vec::new();
-    stream.take(MOST_OCTETS).read_to_end(&mut octets).await.map_err(lost)?;
-    match serde_json::from_slice(&octets) {
-        Ok(Answer::Done { text }) => Ok(text),
-        Ok(Answer::Failed { reason }) => Err(Failure::new(reason)),
-        Err(error) => Err(lost(error.into())),
+    loop {
+        line.clear();
+        (&mut stream).take(MOST_OCTETS).read_until(b'\n', &mut line).await.map_err(lost)?;
+        if line.is_empty() {
+            return outcome;
+        }
+        let (text, ends) = match serde_json::from_slice(&line).map_err(|error| lost(error.into()))? {
+            Answer::Part { text } => (text, false),
+            Answer::Done { text } => (text, true),
+            Answer::Failed { reason } => {
+                outcome = Err(Failure::new(reason));
+                continue;
+            }
+        };
+        if !text.is_empty() {
+            each(&text)?;
+        }
+        if ends {
+            outcome = Ok(());
+        }
     }
 }
 
-async fn without_server(watch: &ConfigWatch, config: &Config, request: Request) -> Result<String, Failure> {
+async fn without_server(
+    watch: &ConfigWatch,
+    config: &Config,
+    request: Request,
+    each: impl FnMut(&str) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     match request {
         Request::Stop => {
             return Err(Failure::new(format!("no server is running on {}", config.data_directory.display())));
@@ -240,7 +278,7 @@ async fn without_server(watch: &ConfigWatch, config: &Config, request: Request) 
         | Request::PolicyCache { .. }
         | Request::QueueList { .. }
         | Request::QueueDo { .. }
-        | Request::QueueRead { .. }
+        | Request::QueueDump { .. }
         | Request::PolicyForget { .. }
             if !config.data_directory.exists() =>
         {
@@ -250,9 +288,27 @@ async fn without_server(watch: &ConfigWatch, config: &Config, request: Request) 
     }
     let store = Store::open(serve::store_options(config)).await?;
     let outcome = match Sending::idle(watch, config, &store) {
-        Ok(sending) => Site { store: &store, config: watch, sending: &sending }.perform(request).await,
+        Ok(sending) => answer_here(Site { store: &store, config: watch, sending: &sending }, &request, each).await,
         Err(failure) => Err(failure),
     };
     store.close().await;
     outcome
+}
+
+/// Answers as a server would.
+async fn answer_here(
+    site: Site<'_>,
+    request: &Request,
+    each: impl FnMut(&str) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    // Nothing is under way where no server runs; what its last run was delivering when it ended is taken back, as the next
+    // one would.
+    if matches!(request, Request::QueueList { .. } | Request::QueueDo { .. }) {
+        site.sending.queue.take_back().await?;
+    }
+    let (ours, theirs) = UnixStream::pair().map_err(|error| Failure::new(format!("cannot make a socket: {error}")))?;
+    let shutdown = Shutdown::new(Duration::ZERO);
+    let (asked, answered) = tokio::join!(ask(ours, request, each), answer(theirs, site, &shutdown));
+    // Why an answer was not read to its end is what whoever asked says.
+    asked.and(answered.map_err(|error| Failure::new(format!("no answer: {error}"))))
 }

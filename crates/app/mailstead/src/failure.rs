@@ -40,6 +40,7 @@ from_error!(
     mailstead_config::Error,
     mailstead_config::Diagnostics,
     mailstead_net::Error,
+    mailstead_queue::Error,
     mailstead_store::Error,
     mailstead_store::OpenError
 );

@@ -13,10 +13,11 @@ use std::path::Path;
 use jiff::civil::Date;
 use mailstead_config::{AccountName, ConfigWatch, edit};
 use mailstead_names::{Address, Secret};
-use mailstead_queue::Demand;
+use mailstead_queue::{Deed, Demand, Filter};
 use mailstead_smtp_server::{record, why};
 use mailstead_store::{Account, Depth, NewAccount, Orphans, Store, WeakVerifiers};
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 
 use crate::failure::Failure;
 use crate::wiring::Sending;
@@ -51,11 +52,11 @@ pub(crate) enum Request {
     /// Forget the MTA-STS policy of a domain.
     PolicyForget { domain: String },
     /// What waits in the queue.
-    QueueList { filter: queue::Filter, form: Form },
+    QueueList { filter: Filter, sort: queue::Sort, results: queue::Results, form: Form },
     /// Do something about what waits.
-    QueueDo { filter: queue::Filter, scope: queue::Scope, deed: queue::Deed },
-    /// A piece of a message that waits, from this octet on.
-    QueueRead { id: i64, at: u64 },
+    QueueDo { filter: Filter, scope: queue::Scope, deed: Deed },
+    /// A message that waits, in pieces of base64.
+    QueueDump { id: i64 },
 }
 
 /// How a record is shown.
@@ -113,10 +114,28 @@ impl std::fmt::Debug for Clear {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub(crate) enum Answer {
+    /// Some of it; more follows.
+    Part { text: String },
     /// It is done.
     Done { text: String },
     /// It is not, for this reason.
     Failed { reason: String },
+}
+
+/// Where long answers go, part by part. Who writes waits until who reads is ready for more.
+#[derive(Debug)]
+pub(crate) struct Parts(mpsc::Sender<String>);
+
+impl Parts {
+    /// With the end that they are read from.
+    pub(crate) fn new() -> (Parts, mpsc::Receiver<String>) {
+        let (sender, receiver) = mpsc::channel(1);
+        (Parts(sender), receiver)
+    }
+
+    async fn give(&self, text: String) -> Result<(), Failure> {
+        self.0.send(text).await.map_err(|_| Failure::new("nobody reads the answer any more"))
+    }
 }
 
 /// What the operations work on.
@@ -129,8 +148,9 @@ pub(crate) struct Site<'a> {
 }
 
 impl Site<'_> {
-    /// Does what is asked, except stopping, which is not a matter of the store.
-    pub(crate) async fn perform(self, request: Request) -> Result<String, Failure> {
+    /// Does what is asked, except stopping, which is not a matter of the store. The answer is what was given in parts, and
+    /// then what is returned.
+    pub(crate) async fn perform(self, request: Request, parts: Parts) -> Result<String, Failure> {
         match request {
             Request::Stop => Err(Failure::new("there is no server running here")),
             Request::AccountList => self.list().await,
@@ -147,11 +167,11 @@ impl Site<'_> {
             }
             Request::PolicyCache { form } => policies::list(&self.sending.policies, form).await,
             Request::PolicyForget { domain } => policies::forget(&self.sending.policies, &domain).await,
-            Request::QueueList { filter, form } => queue::list(self.store, &filter, form).await,
-            Request::QueueDo { filter, scope, deed } => {
-                queue::perform(self.store, &self.sending.queue, &filter, scope, deed).await
+            Request::QueueList { filter, sort, results, form } => {
+                queue::list(&self.sending.queue, filter, sort, queue::Style { form, results }, &parts).await
             }
-            Request::QueueRead { id, at } => queue::read(self.store, id, at).await,
+            Request::QueueDo { filter, scope, deed } => queue::perform(&self.sending.queue, filter, scope, deed).await,
+            Request::QueueDump { id } => queue::dump(self.store, id, &parts).await,
         }
     }
 

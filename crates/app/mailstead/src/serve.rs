@@ -64,8 +64,9 @@ impl Tls {
         let identities = [identity(config, files)?];
         Ok(Some(Tls {
             public: ServerTls::new(&identities, SessionTickets::Off, UnknownName::Fallback)?,
-            // One certificate answers for everything, so an unknown name is the client's own affair.
-            users: ServerTls::new(&identities, SessionTickets::On, UnknownName::Fallback)?,
+            // Our users are told which names to use. Whoever asks for another is not meant for this server, and a
+            // certificate that does not fit would only teach people to click warnings away.
+            users: ServerTls::new(&identities, SessionTickets::On, UnknownName::Refuse)?,
         }))
     }
 

@@ -171,7 +171,7 @@ impl Inner {
 
     /// Gives back what a crash left claimed. A first attempt is made again at once: it is hardly to blame. Later ones
     /// wait as if they had failed, so that a message which crashes the server cannot do so in a loop.
-    async fn reclaim(&self) -> Result<(), Error> {
+    pub(crate) async fn reclaim(&self) -> Result<(), Error> {
         let now = self.services.clock.now();
         let next = move |row: &QueueRow| {
             let begun = row.last_attempt.unwrap_or(now);

@@ -12,10 +12,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use mailstead_names::Host;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
+use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{
     ClientConfig, ClientConnection, CommonState, DigitallySignedStruct, ProtocolVersion, RootCertStore, ServerConfig,
@@ -277,35 +278,40 @@ impl ResolvesServerCert for Present {
     }
 }
 
-/// Chooses the certificate by the name that the client asks for.
+/// Chooses the certificate by the name that the client asks for: one that was given for the name, or else one that says
+/// itself that it is for it.
 #[derive(Debug)]
 struct ByName {
     names: HashMap<String, Arc<CertifiedKey>>,
     first: Arc<CertifiedKey>,
+    others: Vec<Arc<CertifiedKey>>,
     unknown: UnknownName,
 }
 
 impl ByName {
     fn new(identities: &[Identity], unknown: UnknownName, provider: &CryptoProvider) -> Result<Self, Error> {
         let mut names = HashMap::new();
-        let mut first = None;
+        let mut keys = Vec::with_capacity(identities.len());
         for identity in identities {
             let paired = CertifiedKey::from_der(identity.chain.clone(), identity.key.clone_key(), provider);
             let key = Arc::new(paired.map_err(|error| unusable(identity, &error))?);
-            first.get_or_insert_with(|| Arc::clone(&key));
             for name in &identity.names {
                 names.entry(name.to_ascii_lowercase()).or_insert_with(|| Arc::clone(&key));
             }
+            keys.push(key);
         }
+        let mut others = keys.into_iter();
+        let first = others.next();
         let first = first.ok_or_else(|| Error::Certificate("TLS needs at least one certificate".to_owned()))?;
-        Ok(ByName { names, first, unknown })
+        Ok(ByName { names, first, others: others.collect(), unknown })
     }
 
     fn find(&self, name: &str) -> Option<&Arc<CertifiedKey>> {
         let name = name.to_ascii_lowercase();
         // RFC 6125 §6.4.3: the wildcard stands for exactly the leftmost label.
         let wildcard = name.split_once('.').map(|(_, parent)| format!("*.{parent}"));
-        self.names.get(&name).or_else(|| self.names.get(&wildcard?))
+        let given = self.names.get(&name).or_else(|| self.names.get(&wildcard?));
+        given.or_else(|| std::iter::once(&self.first).chain(&self.others).find(|key| bears(key, &name)))
     }
 
     fn choose(&self, asked: Option<&str>) -> Option<Arc<CertifiedKey>> {
@@ -316,6 +322,13 @@ impl ByName {
         };
         found.cloned()
     }
+}
+
+/// Whether a certificate says itself that it is for this name.
+fn bears(key: &CertifiedKey, name: &str) -> bool {
+    let Ok(name) = ServerName::try_from(name) else { return false };
+    let certificate = key.end_entity_cert().and_then(ParsedCertificate::try_from);
+    certificate.is_ok_and(|certificate| verify_server_name(&certificate, &name).is_ok())
 }
 
 fn unusable(identity: &Identity, error: &rustls::Error) -> Error {

@@ -144,6 +144,16 @@ async fn the_name_chooses_the_certificate() {
         let (ours, theirs) = handshake(&mut server, &mut client, &tls, &trust, asked).await;
         assert_eq!((ours.is_ok(), theirs.is_ok()), (works, works), "{asked}");
     }
+    // A certificate is also for the names that are in it.
+    let mut several = Certificates::identity(&["mail.example.org", "imap.example.org", "*.pop.example.org"]);
+    several.names = vec!["mail.example.org".to_owned()];
+    let identities = [Certificates::identity(&["mx.example.org"]), several];
+    for (asked, works) in [("imap.example.org", true), ("a.pop.example.org", true), ("pop.example.org", false)] {
+        let tls = ServerTls::new(&identities, SessionTickets::On, UnknownName::Refuse).unwrap();
+        let (mut server, mut client) = duplex();
+        let (ours, theirs) = handshake(&mut server, &mut client, &tls, &trust, asked).await;
+        assert_eq!((ours.is_ok(), theirs.is_ok()), (works, works), "{asked}");
+    }
     // On port 25 an unknown name gets the first certificate, and who does not verify is content.
     let tls = ServerTls::new(&identities, SessionTickets::Off, UnknownName::Fallback).unwrap();
     let (mut server, mut client) = duplex();

@@ -53,7 +53,7 @@ pub use messages::{
 };
 pub use notices::Notices;
 pub use passwords::{Keep, MIN_PASSWORD, SCRAM_ITERATIONS, WeakVerifiers};
-pub use queue::{Claim, NewQueued, NewRecipient, Payload, QueueId, QueueRow, QueueStore, Settlement};
+pub use queue::{Claim, Listing, NewQueued, NewRecipient, Order, Payload, QueueId, QueueRow, QueueStore, Settlement};
 pub use refused::{Refused, RefusedStore, Retention};
 pub use search::{TextField, fold};
 pub use stage::{Stage, Staged};

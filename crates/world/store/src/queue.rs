@@ -6,6 +6,8 @@
 //! after a crash nothing is tried again sooner than that. When to try again, what a result means and
 //! whether a destination is busy is the queue engine's business.
 
+mod listing;
+
 use jiff::{SignedDuration, Timestamp};
 use mailstead_names::{Address, ReversePath};
 
@@ -16,6 +18,8 @@ use crate::sql::{Dialect, FromValue, Row, Value, json_list, params};
 use crate::stage::Staged;
 use crate::store::Store;
 use crate::transaction::{Read, Write};
+
+pub use listing::{Listing, Order};
 
 /// The tables of this module, for the schema.
 pub(crate) fn tables(_: Dialect) -> String {
@@ -315,10 +319,7 @@ impl QueueStore {
 
     /// The rows by number after `after`, at most `limit` of them.
     pub async fn list(&self, after: Option<QueueId>, limit: usize) -> Result<Vec<QueueRow>> {
-        let (after, limit) = (after.unwrap_or(QueueId(0)), bounded(limit));
-        self.store
-            .server_read(move |read| read.queue_rows("where r.id > $1 order by r.id limit $2", params![after, limit]))
-            .await
+        self.page(Listing::everything(limit), after.map(|id| (id, Timestamp::MIN))).await
     }
 
     /// One row.

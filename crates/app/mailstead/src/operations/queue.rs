@@ -1,49 +1,44 @@
-//! `mailstead queue`: what waits to be delivered, why it still waits, and what is done about it by hand.
+//! `mailstead queue`: what waits to be delivered, why it still waits, and what is done about it by hand. Which messages are
+//! meant and what happens to them is the queue's own [`Filter`] and [`Deed`].
 
 use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use clap::Args;
-use jiff::{SignedDuration, Timestamp};
-use mailstead_queue::{Outstanding, Plaintext, Queue, TlsRequirement};
-use mailstead_runtime::{Clock as _, SystemClock};
+use clap::ValueEnum;
+use mailstead_queue::{AttemptRecord, Deed, Filter, Handled, Order, Outstanding, Plaintext, Queue, TlsRequirement};
 use mailstead_store::{QueueId, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Form;
+use super::{Form, Parts};
 use crate::failure::Failure;
 
-/// Rows read, and changed, at once.
-const PAGE: usize = 500;
+/// Octets of a list from which on it travels.
+const PART: usize = 256 << 10;
 /// Octets of a message that travel at once.
-const PIECE: u64 = 4 << 20;
+const PIECE: u64 = 1 << 20;
+/// Numbers of messages that are named at most.
+const MOST_NAMED: usize = 20;
 
-/// Which messages are meant. What is left out does not matter, and everything that is given must be so.
-#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
-pub(crate) struct Filter {
-    /// Only these numbers.
-    #[arg(long = "id", value_name = "NUMBER")]
-    pub(crate) ids: Vec<i64>,
-    /// Only messages whose sender's address has this in it.
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) from: Option<String>,
-    /// Only messages for recipients whose address has this in it.
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) to: Option<String>,
-    /// Only messages that were queued longer ago than this, such as 90m, 4h or 2d.
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
-    pub(crate) older: Option<u64>,
-    /// Only messages that were queued less long ago than this.
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
-    pub(crate) newer: Option<u64>,
-    /// Only messages whose next attempt is due within this time.
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
-    pub(crate) due: Option<u64>,
-    /// No more than this many, those that were queued first.
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) max: Option<usize>,
+/// In which order messages are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Sort {
+    /// By the next attempt.
+    Next,
+    /// As they were queued.
+    Queued,
+}
+
+/// Which of the attempts are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Results {
+    /// The last one.
+    Last,
+    /// All that are remembered.
+    All,
 }
 
 /// Whether a filter that leaves nothing out is meant so.
@@ -56,144 +51,117 @@ pub(crate) enum Scope {
     All,
 }
 
-/// What is to be done with messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Deed {
-    /// The next attempt is made in so many seconds.
-    Schedule(u64),
-    /// Delivery is given up, and the sender told.
-    Fail,
-    /// The message goes, and nobody is told.
-    Drop,
+/// How messages are shown. As objects they have all their attempts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Style {
+    pub(super) form: Form,
+    pub(super) results: Results,
 }
 
-/// A time as people write it: a number with s, m, h or d.
-pub(crate) fn seconds(text: &str) -> Result<u64, String> {
-    const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 3600), ('d', 24 * 3600)];
-    let parsed = UNITS.iter().find_map(|(unit, seconds)| {
-        let number: u64 = text.strip_suffix(*unit)?.parse().ok()?;
-        number.checked_mul(*seconds)
-    });
-    parsed.ok_or_else(|| "use a number with s, m, h or d behind it, such as 90m, 4h or 2d".to_owned())
-}
-
-impl Filter {
-    /// Whether it leaves nothing out.
-    fn is_empty(&self) -> bool {
-        let Filter { ids, from, to, older, newer, due, max } = self;
-        let times = older.or(*newer).or(*due);
-        ids.is_empty() && from.is_none() && to.is_none() && times.is_none() && max.is_none()
+pub(super) async fn list(
+    queue: &Queue,
+    filter: Filter,
+    sort: Sort,
+    style: Style,
+    parts: &Parts,
+) -> Result<String, Failure> {
+    let order = match sort {
+        Sort::Next => Order::NextAttempt,
+        Sort::Queued => Order::Queued,
+    };
+    let mut search = queue.search(filter, order).await?;
+    let (mut text, mut shown) = (String::new(), 0);
+    loop {
+        let page = search.next().await?;
+        if page.is_empty() {
+            let nothing = shown == 0 && style.form == Form::Words;
+            return Ok(if nothing { "nothing waits".to_owned() } else { text });
+        }
+        for outstanding in &page {
+            if text.len() > PART {
+                parts.give(std::mem::take(&mut text)).await?;
+            }
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            match style.form {
+                Form::Words => text.push_str(&words(outstanding, style.results)),
+                Form::Json => text.push_str(&object(outstanding).to_string()),
+            }
+        }
+        shown += page.len();
     }
-
-    fn is_met_by(&self, row: &Outstanding, now: Timestamp) -> bool {
-        let contains = |part: &Option<String>, text: String| {
-            part.as_ref().is_none_or(|part| text.to_lowercase().contains(&part.to_lowercase()))
-        };
-        let span = |seconds: u64| SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
-        let age = now.duration_since(row.row.created);
-        (self.ids.is_empty() || self.ids.contains(&row.row.id.0))
-            && contains(&self.from, row.row.sender.to_string())
-            && contains(&self.to, row.row.recipient.to_string())
-            && self.older.is_none_or(|older| age > span(older))
-            && self.newer.is_none_or(|newer| age < span(newer))
-            && self.due.is_none_or(|due| row.row.next_attempt.duration_since(now) <= span(due))
-    }
-}
-
-/// What is meant, in the order in which it was queued.
-async fn matching(store: &Store, filter: &Filter) -> Result<Vec<Outstanding>, Failure> {
-    let rows = store.queue();
-    let now = SystemClock.now();
-    let (mut found, mut after) = (Vec::new(), None::<QueueId>);
-    let most = filter.max.unwrap_or(usize::MAX);
-    while found.len() < most {
-        let page = rows.list(after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.id);
-        found.extend(page.into_iter().map(Outstanding::of).filter(|row| filter.is_met_by(row, now)));
-    }
-    found.truncate(most);
-    Ok(found)
-}
-
-pub(super) async fn list(store: &Store, filter: &Filter, form: Form) -> Result<String, Failure> {
-    let found = matching(store, filter).await?;
-    let shown: Vec<String> = found
-        .iter()
-        .map(|row| match form {
-            Form::Words => words(row),
-            Form::Json => object(row).to_string(),
-        })
-        .collect();
-    Ok(if shown.is_empty() && form == Form::Words { "nothing waits".to_owned() } else { shown.join("\n") })
 }
 
 /// Does something to all that is meant.
-pub(super) async fn perform(
-    store: &Store,
-    queue: &Queue,
-    filter: &Filter,
-    scope: Scope,
-    deed: Deed,
-) -> Result<String, Failure> {
+pub(super) async fn perform(queue: &Queue, filter: Filter, scope: Scope, deed: Deed) -> Result<String, Failure> {
     if filter.is_empty() && scope == Scope::Named {
         return Err(Failure::new("say which messages are meant, or --all if every one is"));
     }
-    let meant: Vec<QueueId> = matching(store, filter).await?.iter().map(|row| row.row.id).collect();
-    let mut done = 0;
-    for ids in meant.chunks(PAGE) {
-        let failed = |error: mailstead_queue::Error| Failure::new(error.to_string());
-        done += match deed {
-            Deed::Schedule(later) => {
-                let later = SignedDuration::from_secs(i64::try_from(later).unwrap_or(i64::MAX));
-                let when = SystemClock.now().saturating_add(later).unwrap_or(Timestamp::MAX);
-                queue.schedule(ids, when).await.map_err(failed)?
-            }
-            Deed::Fail => queue.fail(ids).await.map_err(failed)?,
-            Deed::Drop => queue.drop_recipients(ids).await.map_err(failed)?,
-        }
-        .len();
-    }
+    Ok(outcome(deed, &queue.perform(filter, deed).await?))
+}
+
+fn outcome(deed: Deed, handled: &Handled) -> String {
     let what = match deed {
         Deed::Schedule(_) => "scheduled",
         Deed::Fail => "given up, and their senders told",
         Deed::Drop => "dropped",
     };
-    let left = match meant.len() - done {
-        0 => String::new(),
-        left => format!("; {left} left alone, because an attempt is under way"),
-    };
-    Ok(format!("{done} of {} {what}{left}", meant.len()))
+    let Handled { done, left } = handled;
+    let mut text = format!("{done} of {} {what}", done + left.len());
+    if !left.is_empty() {
+        let named: Vec<String> = left.iter().take(MOST_NAMED).map(ToString::to_string).collect();
+        let _ = write!(text, "; left alone, because an attempt is under way: {}", named.join(", "));
+        match left.len().saturating_sub(MOST_NAMED) {
+            0 => {}
+            more => _ = write!(text, " and {more} more"),
+        }
+    }
+    text
 }
 
-/// A piece of a message, in base64; nothing behind its end.
-pub(super) async fn read(store: &Store, id: i64, at: u64) -> Result<String, Failure> {
+/// A message, in pieces of base64. It stays readable to the end when it is delivered meanwhile.
+pub(super) async fn dump(store: &Store, id: i64, parts: &Parts) -> Result<String, Failure> {
     let message = store.queue().open(QueueId(id)).await?;
     let message = message.ok_or_else(|| Failure::new(format!("there is no message {id} in the queue")))?;
-    Ok(STANDARD.encode(message.read(at..at.saturating_add(PIECE)).await?))
+    let mut at = 0;
+    while at < message.size() {
+        let piece = message.read(at..at.saturating_add(PIECE).min(message.size())).await?;
+        at += PIECE;
+        parts.give(STANDARD.encode(piece)).await?;
+    }
+    Ok(String::new())
 }
 
-fn words(outstanding: &Outstanding) -> String {
+fn words(outstanding: &Outstanding, results: Results) -> String {
     let Outstanding { row, demand, attempts } = outstanding;
-    let mut text =
-        format!("{}  {} to {}, {} octets, queued {:.0}", row.id, row.sender, row.recipient, row.size, row.created);
-    let state = if row.leased {
-        format!("under way, attempt {}", row.attempts)
-    } else {
-        format!("after {} attempts the next is at {:.0}", row.attempts, row.next_attempt)
+    let mut text = format!(
+        "{}  {} to {}, message {}, {} octets, queued {:.0}",
+        row.id, row.sender, row.recipient, row.base, row.size, row.created
+    );
+    let state = match (row.leased, row.attempts) {
+        (true, number) => format!("under way, attempt {number}"),
+        (false, 0) => format!("not tried yet; the first attempt is at {:.0}", row.next_attempt),
+        (false, 1) => format!("tried once; the next attempt is at {:.0}", row.next_attempt),
+        (false, number) => format!("tried {number} times; the next attempt is at {:.0}", row.next_attempt),
     };
     // Writing to a string cannot fail.
     let _ = write!(text, "\n  {state}");
-    match demand.map(|demand| demand.requirement) {
-        Some(TlsRequirement::RequireTls) => text.push_str("\n  demands REQUIRETLS"),
-        Some(TlsRequirement::TlsRequiredNo) => text.push_str("\n  TLS-Required: No"),
-        Some(TlsRequirement::Opportunistic) => {}
+    match demand.map(|demand| (demand.requirement, demand.plaintext)) {
+        Some((TlsRequirement::RequireTls, _)) => text.push_str("\n  demands verified TLS all the way (REQUIRETLS)"),
+        Some((TlsRequirement::TlsRequiredNo, _)) => text.push_str("\n  goes even where TLS fails (TLS-Required: No)"),
+        Some((TlsRequirement::Opportunistic, Plaintext::Forbidden)) => text.push_str("\n  demands TLS"),
+        Some((TlsRequirement::Opportunistic, Plaintext::Allowed)) => {}
         None => text.push_str("\n  written by a newer version of this program, which this one leaves alone"),
     }
-    if let Some(last) = attempts.last() {
-        let host = last.host.as_ref().map(|host| format!(" at {host}")).unwrap_or_default();
-        let _ = write!(text, "\n  {:.0}{host}: {} {}", last.at, last.status, last.text);
+    let shown = match results {
+        Results::Last => attempts.len().saturating_sub(1),
+        Results::All => 0,
+    };
+    for attempt in attempts.iter().skip(shown) {
+        let AttemptRecord { at, host, status, text: said, .. } = attempt;
+        let host = host.as_ref().map(|host| format!(" at {host}")).unwrap_or_default();
+        let _ = write!(text, "\n  {at:.0}{host}: {status} {said}");
     }
     text
 }
@@ -214,4 +182,96 @@ fn object(outstanding: &Outstanding) -> Value {
         "plaintext_forbidden": demand.map(|demand| demand.plaintext == Plaintext::Forbidden),
         "results": attempts,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use mailstead_names::{Address, ReversePath};
+    use mailstead_queue::{Demand, Permanence};
+    use mailstead_store::{Payload, QueueRow};
+
+    use super::*;
+
+    /// Time, host, code, status and text.
+    type Tried<'a> = (&'a str, Option<&'a str>, Option<u16>, &'a str, &'a str);
+
+    fn outstanding(id: i64, attempts: &[Tried<'_>]) -> Outstanding {
+        let at = |time: &str| format!("2026-01-15T{time}Z").parse().unwrap();
+        let row = QueueRow {
+            id: QueueId(id),
+            base: 7,
+            submitter: None,
+            sender: ReversePath::parse("<jane@example.org>").unwrap(),
+            recipient: Address::parse("joe@other.example").unwrap(),
+            destination: "other.example".to_owned(),
+            size: 2345,
+            eight_bit: false,
+            smtputf8: false,
+            demand: Payload { version: 1, octets: Vec::new() },
+            created: at("11:58:00.25"),
+            attempts: u32::try_from(attempts.len()).unwrap(),
+            last_attempt: None,
+            next_attempt: at("13:00:00"),
+            leased: false,
+            result: None,
+            ret: None,
+            envid: None,
+            notify: None,
+            orcpt: None,
+        };
+        let record = |(time, host, code, status, text): &Tried<'_>| AttemptRecord {
+            at: at(time),
+            host: host.map(str::to_owned),
+            ip: host.and_then(|host| host.split(['[', ']']).nth(1)?.parse().ok()),
+            code: *code,
+            status: (*status).to_owned(),
+            text: (*text).to_owned(),
+            permanence: Permanence::Temporary,
+        };
+        Outstanding { row, demand: Some(Demand::default()), attempts: attempts.iter().map(record).collect() }
+    }
+
+    #[test]
+    fn in_words_and_as_an_object() {
+        let mx = Some("mx.other.example [192.0.2.25]");
+        let tried = outstanding(
+            9,
+            &[
+                ("12:00:00", None, None, "4.4.3", "The servers of other.example could not be looked up"),
+                ("12:07:30", mx, Some(450), "4.2.1", "The server answered: 450 4.2.1 not now"),
+            ],
+        );
+        let fresh = outstanding(8, &[]);
+        let demanding = |id, requirement, plaintext| Outstanding {
+            demand: Some(Demand { requirement, plaintext }),
+            ..outstanding(id, &[("12:00:00", mx, None, "4.4.1", "No connection")])
+        };
+        let mut under_way = outstanding(13, &[]);
+        (under_way.row.leased, under_way.row.attempts, under_way.row.sender) = (true, 3, ReversePath::Null);
+        let newer = Outstanding { demand: None, ..outstanding(14, &[]) };
+        let shown = [
+            words(&tried, Results::Last),
+            words(&tried, Results::All),
+            words(&fresh, Results::All),
+            words(&demanding(10, TlsRequirement::RequireTls, Plaintext::Forbidden), Results::Last),
+            words(&demanding(11, TlsRequirement::TlsRequiredNo, Plaintext::Allowed), Results::Last),
+            words(&demanding(12, TlsRequirement::Opportunistic, Plaintext::Forbidden), Results::Last),
+            words(&under_way, Results::Last),
+            words(&newer, Results::Last),
+            object(&tried).to_string(),
+            object(&newer).to_string(),
+        ];
+        insta::assert_snapshot!(shown.join("\n"));
+    }
+
+    #[test]
+    fn what_was_done_and_what_was_not() {
+        let left = |count: i64| Handled { done: 2, left: (1..=count).map(QueueId).collect() };
+        let shown = [
+            outcome(Deed::Schedule(jiff::SignedDuration::ZERO), &left(0)),
+            outcome(Deed::Drop, &left(2)),
+            outcome(Deed::Fail, &left(23)),
+        ];
+        insta::assert_snapshot!(shown.join("\n"));
+    }
 }

@@ -35,7 +35,18 @@ impl Bench {
     async fn perform(&self, request: Request) -> Result<String, String> {
         let sending = Sending::idle(&self.config, &self.config.current(), &self.store).unwrap();
         let site = Site { store: &self.store, config: &self.config, sending: &sending };
-        site.perform(request).await.map_err(|failure| failure.to_string())
+        let (parts, mut given) = Parts::new();
+        let read = async {
+            let mut texts = Vec::new();
+            while let Some(text) = given.recv().await {
+                texts.push(text);
+            }
+            texts
+        };
+        let (outcome, mut texts) = tokio::join!(site.perform(request, parts), read);
+        texts.push(outcome.map_err(|failure| failure.to_string())?);
+        texts.retain(|text| !text.is_empty());
+        Ok(texts.join("\n"))
     }
 
     async fn password_is(&self, account: &str, password: &str) -> bool {
@@ -181,6 +192,14 @@ async fn with_queue() -> Bench {
     bench
 }
 
+fn listing(filter: Filter, form: Form) -> Request {
+    Request::QueueList { filter, sort: queue::Sort::Queued, results: queue::Results::Last, form }
+}
+
+fn to(pattern: &str) -> Filter {
+    Filter { to: Some(pattern.parse().unwrap()), ..Filter::default() }
+}
+
 fn rows(listed: &str) -> Vec<serde_json::Value> {
     listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -188,53 +207,45 @@ fn rows(listed: &str) -> Vec<serde_json::Value> {
 #[tokio::test]
 async fn the_queue_is_listed_by_filters_that_all_count() {
     let bench = with_queue().await;
-    let to = |filter: queue::Filter| {
-        let listing = bench.perform(Request::QueueList { filter, form: Form::Json });
-        async move { rows(&listing.await.unwrap()).iter().map(|row| row["to"].to_string()).collect::<Vec<_>>().join(" ") }
+    let recipients = |filter: Filter| {
+        let listed = bench.perform(listing(filter, Form::Json));
+        async move { rows(&listed.await.unwrap()).iter().map(|row| row["to"].to_string()).collect::<Vec<_>>().join(" ") }
     };
-    let text = |text: &str| Some(text.to_owned());
-    assert_eq!(to(queue::Filter::default()).await, r#""a@one.example" "b@two.example" "c@one.example""#);
-    let both = queue::Filter { from: text("JANE"), to: text("one"), ..queue::Filter::default() };
-    assert_eq!(to(both).await, r#""a@one.example""#);
-    assert_eq!(to(queue::Filter { max: Some(1), ..queue::Filter::default() }).await, r#""a@one.example""#);
-    assert_eq!(to(queue::Filter { older: Some(100 * 365 * 86_400), ..queue::Filter::default() }).await, "");
-    let words =
-        bench.perform(Request::QueueList { filter: queue::Filter::default(), form: Form::Words }).await.unwrap();
-    assert!(words.contains("<jane@example.org> to a@one.example, 21 octets, queued "), "{words}");
-    assert!(words.contains("after 0 attempts the next is at "), "{words}");
+    assert_eq!(recipients(Filter::default()).await, r#""a@one.example" "b@two.example" "c@one.example""#);
+    let from = || Some("JANE".parse().unwrap());
+    assert_eq!(recipients(Filter { from: from(), ..to("@one.example") }).await, r#""a@one.example""#);
+    assert_eq!(recipients(Filter { max: Some(1), ..Filter::default() }).await, r#""a@one.example""#);
+    assert_eq!(recipients(Filter { submitted: Some(">36500d".parse().unwrap()), ..Filter::default() }).await, "");
+    let none = bench.perform(listing(to("@three.example"), Form::Words)).await.unwrap();
+    assert_eq!(none, "nothing waits");
+    let words = bench.perform(listing(to("@two.example"), Form::Words)).await.unwrap();
+    assert!(words.contains("<jane@example.org> to b@two.example, message "), "{words}");
 }
 
 #[tokio::test]
 async fn the_queue_is_changed_only_where_that_is_meant() {
     let bench = with_queue().await;
-    let perform = |filter: queue::Filter, scope, deed| bench.perform(Request::QueueDo { filter, scope, deed });
-    let none = queue::Filter::default;
-    for deed in [queue::Deed::Drop, queue::Deed::Fail, queue::Deed::Schedule(0)] {
+    let perform = |filter, scope, deed| bench.perform(Request::QueueDo { filter, scope, deed });
+    let none = Filter::default;
+    let hours = |hours| Deed::Schedule(jiff::SignedDuration::from_hours(hours));
+    for deed in [Deed::Drop, Deed::Fail, hours(0)] {
         let refused = perform(none(), queue::Scope::Named, deed).await.unwrap_err();
         assert!(refused.contains("--all"), "{refused}");
     }
-    let one = || queue::Filter { to: Some("one.example".to_owned()), ..none() };
-    assert_eq!(perform(one(), queue::Scope::Named, queue::Deed::Schedule(7200)).await.unwrap(), "2 of 2 scheduled");
-    let due = queue::Filter { due: Some(3600), ..none() };
-    let listed = bench.perform(Request::QueueList { filter: due, form: Form::Json }).await.unwrap();
-    assert_eq!(rows(&listed).len(), 1);
+    let one = || to("@one.example");
+    assert_eq!(perform(one(), queue::Scope::Named, hours(2)).await.unwrap(), "2 of 2 scheduled");
+    let due = Filter { next: Some("<1h".parse().unwrap()), ..none() };
+    let listed = rows(&bench.perform(listing(due, Form::Json)).await.unwrap());
+    assert_eq!(listed.len(), 1);
 
-    let id = rows(&listed)[0]["id"].as_i64().unwrap();
-    let piece = bench.perform(Request::QueueRead { id, at: 9 }).await.unwrap();
-    assert_eq!(piece, "aGkNCg0KYm9keQ0K");
-    assert_eq!(bench.perform(Request::QueueRead { id, at: 21 }).await.unwrap(), "");
-    assert!(bench.perform(Request::QueueRead { id: 12345, at: 0 }).await.unwrap_err().contains("no message 12345"));
+    let id = listed[0]["id"].as_i64().unwrap();
+    assert_eq!(bench.perform(Request::QueueDump { id }).await.unwrap(), "U3ViamVjdDogaGkNCg0KYm9keQ0K");
+    let unknown = bench.perform(Request::QueueDump { id: 12345 }).await.unwrap_err();
+    assert!(unknown.contains("no message 12345"), "{unknown}");
 
-    assert_eq!(perform(one(), queue::Scope::Named, queue::Deed::Drop).await.unwrap(), "2 of 2 dropped");
-    let given_up = perform(none(), queue::Scope::All, queue::Deed::Fail).await.unwrap();
+    assert_eq!(perform(one(), queue::Scope::Named, Deed::Drop).await.unwrap(), "2 of 2 dropped");
+    let given_up = perform(none(), queue::Scope::All, Deed::Fail).await.unwrap();
     assert_eq!(given_up, "1 of 1 given up, and their senders told");
-}
-
-#[test]
-fn times() {
-    let read = |text: &str| queue::seconds(text).ok();
-    assert_eq!((read("90m"), read("4h"), read("2d"), read("7s")), (Some(5400), Some(14400), Some(172_800), Some(7)));
-    assert_eq!((read("4"), read("h"), read("-1h"), read("99999999999999999999d")), (None, None, None, None));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use mailstead_names::{Address, ReversePath};
 use mailstead_runtime::Clock;
-use mailstead_store::{Claim, NewQueued, NewRecipient, Payload, QueueId, QueueRow, Settlement, Store};
+use mailstead_store::{Claim, Listing, NewQueued, NewRecipient, Order, Payload, QueueId, QueueRow, Settlement, Store};
 
 use crate::support::{on_both, staged};
 
@@ -185,6 +185,44 @@ on_both! {
         let held = queue.take(queued.clone(), now, SignedDuration::from_mins(5)).await.expect("held");
         assert_eq!((ids(&held), held[0].attempts, held[0].leased), (queued[1..].to_vec(), 0, true));
         assert!(queue.take(queued, now, SignedDuration::from_mins(5)).await.expect("nothing").is_empty());
+        place.check_and_close(store).await;
+    }
+
+    async fn pages_of_what_is_looked_for(place: &Place) {
+        let store = place.open().await;
+        let (queue, start) = (store.queue(), place.clock.now());
+        assert_eq!(queue.newest().await.expect("read"), None);
+        let hours = |hours: i64| start + SignedDuration::from_hours(hours);
+        // The later they were queued, the sooner they are tried, but for two that are tried together.
+        let mut queued = Vec::new();
+        for next in [5, 4, 3, 3] {
+            queued.extend(queue.enqueue(message(&store, &["a@one.example"], hours(next)).await).await.expect("queued"));
+            place.clock.advance(std::time::Duration::from_secs(3600));
+        }
+        assert_eq!(queue.newest().await.expect("read"), queued.last().copied());
+        let pages = async |listing: Listing| {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let page = queue.page(listing.clone(), after).await.expect("listed");
+                assert!(page.len() <= listing.limit);
+                let Some(last) = page.last() else { return found };
+                after = Some((last.id, last.next_attempt));
+                found.extend(ids(&page));
+            }
+        };
+        let two = || Listing::everything(2);
+        let by_next = || Listing { order: Order::NextAttempt, ..Listing::everything(1) };
+        let soonest = vec![queued[2], queued[3], queued[1], queued[0]];
+        assert_eq!(pages(two()).await, queued);
+        assert_eq!(pages(by_next()).await, soonest);
+        assert_eq!(pages(Listing { created: hours(1)..=hours(2), ..two() }).await, queued[1..3]);
+        assert_eq!(pages(Listing { next_attempt: hours(4)..=hours(5), ..two() }).await, queued[..2]);
+        assert_eq!(pages(Listing { next_attempt: hours(4)..=hours(5), ..by_next() }).await, soonest[2..]);
+        let named = || Some(vec![queued[3], queued[0], QueueId(99_999)]);
+        assert_eq!(pages(Listing { ids: named(), ..two() }).await, [queued[0], queued[3]]);
+        assert_eq!(pages(Listing { ids: named(), ..by_next() }).await, [queued[3], queued[0]]);
+        assert_eq!(pages(Listing { ids: Some(Vec::new()), ..two() }).await, []);
+        assert_eq!(pages(Listing { newest: queued[1], ..by_next() }).await, [queued[1], queued[0]]);
         place.check_and_close(store).await;
     }
 
