@@ -1,5 +1,5 @@
-//! The server under test as the sender: `mailstead serve` in the lab, without a relay, so that it delivers to whom the DNS
-//! names.
+//! The server under test: `mailstead serve` in the lab. As the sender, without a relay, so that it delivers to whom the DNS
+//! names; and as the server of domains that others deliver to.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Identity, Receivers};
-use crate::lab::Dates;
+use crate::imap::Imap;
+use crate::lab::{Dates, Lab};
 use crate::program::python;
 use crate::{Ran, binary, bounded, run, run_with_input};
 
@@ -57,28 +58,50 @@ impl Mailstead {
     /// Starts one that trusts the receivers' authority, and asks the lab's resolver without believing it.
     #[track_caller]
     pub fn send(receivers: &Receivers) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
         let lab = receivers.lab();
-        let source = lab.address(110);
-        let identity = Identity::self_signed(&["mail.sender.test"], Dates::Current);
-        fs::write(folder.path().join("tls.pem"), identity.pem()).expect("a certificate");
         let config = format!(
-            "hostname = \"mail.sender.test\"\ndata-directory = \"data\"\npostmaster = \"sender\"\n\
-             [log]\nformat = \"json\"\n\
-             [tls]\ncertificate = \"tls.pem\"\nkey = \"tls.pem\"\n\
+            "hostname = \"mail.sender.test\"\npostmaster = \"sender\"\n\
              [[listener]]\naddresses = \"127.0.0.1\"\nsubmission = {SUBMISSION}\nimap = {IMAP}\n\
-             [[listener]]\naddresses = \"{source}\"\nsmtp = 25\n\
-             [limits]\nexempt-networks = [\"127.0.0.0/8\"]\n\
-             [dns]\nmode = \"validate\"\nservers = [\"{}\"]\ntrust-anchors = \"{}\"\nprivate-servers = true\n\
+             [[listener]]\naddresses = \"{}\"\nsmtp = 25\n\
              [queue]\nextra-ca-file = \"{}\"\n\
              [domains.\"sender.test\"]\n[accounts.sender]\naddresses = [\"sender@sender.test\"]\n",
+            lab.address(110),
+            receivers.authority_file().display(),
+        );
+        Self::start(lab, &Identity::self_signed(&["mail.sender.test"], Dates::Current), &config, "sender")
+    }
+
+    /// Starts one that takes mail at this address for the account `jane`, who has an address in each of these domains. It
+    /// is named after what it shows.
+    #[track_caller]
+    pub fn receive(lab: &Lab, address: IpAddr, shown: &Identity, hostname: &str, domains: &[&str]) -> Self {
+        let list = |items: Vec<String>| items.join(", ");
+        let addresses = list(domains.iter().map(|domain| format!("\"jane@{domain}\"")).collect());
+        let domains: String = domains.iter().map(|domain| format!("[domains.\"{domain}\"]\n")).collect();
+        let config = format!(
+            "hostname = \"{hostname}\"\npostmaster = \"jane\"\n\
+             [[listener]]\naddresses = \"127.0.0.1\"\nimap = {IMAP}\nplaintext-login = true\n\
+             [[listener]]\naddresses = \"{address}\"\nsmtp = 25\nsubmissions = 465\nimaps = 993\n\
+             {domains}[accounts.jane]\naddresses = [{addresses}]\n",
+        );
+        Self::start(lab, shown, &config, "jane")
+    }
+
+    fn start(lab: &Lab, shown: &Identity, config: &str, account: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("tls.pem"), shown.pem()).expect("a certificate");
+        let config = format!(
+            "data-directory = \"data\"\n{config}\
+             [log]\nformat = \"json\"\n\
+             [tls]\ncertificate = \"tls.pem\"\nkey = \"tls.pem\"\n\
+             [limits]\nexempt-networks = [\"127.0.0.0/8\"]\n\
+             [dns]\nmode = \"validate\"\nservers = [\"{}\"]\ntrust-anchors = \"{}\"\nprivate-servers = true\n",
             lab.oracle().address(),
             lab.trust_anchor().display(),
-            receivers.authority_file().display(),
         );
         fs::write(folder.path().join("mailstead.toml"), config).expect("a configuration");
         let mut password = Command::new(binary());
-        password.args(["account", "password", "sender", "--config"]).arg(folder.path().join("mailstead.toml"));
+        password.args(["account", "password", account, "--config"]).arg(folder.path().join("mailstead.toml"));
         run_with_input(&mut password, &format!("{PASSWORD}\n")).success();
         let log = fs::File::create(folder.path().join("log")).expect("a log");
         let child = Command::new(binary())
@@ -90,8 +113,32 @@ impl Mailstead {
             .spawn()
             .expect("the server starts");
         let server = Self { child, folder };
-        bounded("the server to be ready", || server.log().iter().any(|line| line["m"] == "ready").then_some(()));
+        bounded("the server to be ready", || (server.told("ready") > 0).then_some(()));
         server
+    }
+
+    /// How often the log says this.
+    fn told(&self, message: &str) -> usize {
+        self.log().iter().filter(|line| line["m"] == message).count()
+    }
+
+    /// Lets it show another certificate from now on.
+    #[track_caller]
+    pub fn show(&self, shown: &Identity) {
+        let before = self.told("configuration reloaded");
+        fs::write(self.folder.path().join("tls.pem"), shown.pem()).expect("a certificate");
+        run(Command::new("kill").args(["-HUP", &self.child.id().to_string()])).success();
+        bounded("the certificate to be read", || (self.told("configuration reloaded") > before).then_some(()));
+    }
+
+    /// The headers of all messages that `jane` has in her inbox.
+    #[track_caller]
+    pub fn received(&self) -> Vec<String> {
+        let mut imap = Imap::connect(IMAP).expect("connect");
+        imap.ok(&format!("LOGIN jane \"{PASSWORD}\""));
+        imap.ok("SELECT INBOX");
+        let fetched = imap.ok("UID FETCH 1:* BODY.PEEK[HEADER]");
+        fetched.into_iter().filter(|response| response.contains("BODY[HEADER]")).collect()
     }
 
     fn config(&self) -> PathBuf {

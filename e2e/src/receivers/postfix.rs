@@ -104,14 +104,30 @@ impl Postfix {
     /// Sends a message to all of these, and waits for what becomes of it: a line of the log for each.
     #[track_caller]
     pub fn send(&self, recipients: &[String]) -> Vec<String> {
+        let before = self.log().lines().count();
         let mut sendmail = Command::new("/usr/sbin/sendmail");
         sendmail.arg("-C").arg(self.part("etc")).args(["-f", "postfix@sender.test"]).args(recipients);
         run_with_input(&mut sendmail, "Subject: a message from Postfix\n\nHello.\n").success();
         bounded("every recipient to have a status", || {
             let log = self.log();
-            let of = |to: &String| log.lines().find(|line| line.contains(&format!("to=<{to}>, ")));
+            let of = |to: &String| log.lines().skip(before).find(|line| line.contains(&format!("to=<{to}>, ")));
             recipients.iter().map(|to| of(to).map(str::to_owned)).collect()
         })
+    }
+
+    /// Tries at once whatever waits, and again until all of these have it: what the DNS has said is known for a while.
+    #[track_caller]
+    pub fn flush(&self, recipients: &[String]) {
+        let before = self.log().lines().count();
+        bounded("every recipient to have it", || {
+            run(&mut self.command("postqueue", &["-f"])).success();
+            let log = self.log();
+            let sent = |to: &String| {
+                let of = format!("to=<{to}>, ");
+                log.lines().skip(before).any(|line| line.contains(&of) && line.contains("status=sent"))
+            };
+            recipients.iter().all(sent).then_some(())
+        });
     }
 
     /// What it has told so far.
