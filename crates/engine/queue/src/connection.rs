@@ -120,7 +120,7 @@ impl Connection {
 
     fn ends(&self) -> TlsSession {
         TlsSession {
-            sending_mta_ip: self.stream.local_addr().ip(),
+            sending_mta_ip: Some(self.stream.local_addr().ip()).filter(|ip| !ip.is_unspecified()),
             receiving_ip: self.stream.peer_addr().ip(),
             receiving_mx_helo: self.session.server_name().map(str::to_owned),
         }

@@ -261,7 +261,7 @@ async fn tls_results_and_policies_are_listed() {
         ],
         host: Some(Host::Domain(domain("mx.other.example"))),
         session: Some(TlsSession {
-            sending_mta_ip: [192, 0, 2, 1].into(),
+            sending_mta_ip: Some([192, 0, 2, 1].into()),
             receiving_ip: [192, 0, 2, 25].into(),
             receiving_mx_helo: None,
         }),
