@@ -4,6 +4,7 @@ mod direct;
 mod local;
 mod notification;
 mod operator;
+mod routes;
 mod smtp;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -26,8 +27,9 @@ use mailstead_tlspolicy::plan::{Terms, TlsResult};
 
 use crate::facts::StsPolicies;
 use crate::{
-    Demand, Envelope, EnvelopeRecipient, LocalDelivery, LocalMessage, MessageClass, Metrics, NextHop, Notification,
-    OutgoingTls, Queue, Route, RouteSecurity, Services, Settings, TlsResultSink, TlsResults,
+    Demand, Direct, Envelope, EnvelopeRecipient, LocalDelivery, LocalMessage, MessageClass, Metrics, NextHop,
+    Notification, OutgoingTls, Queue, RouteSecurity, Routes, Services, Settings, TlsResultSink, TlsResults,
+    TransportKind,
 };
 
 /// What the scenarios' next hop listens on.
@@ -200,7 +202,7 @@ impl World {
         let results = Arc::<Results>::default();
         let (shutdown, supervisor) = (Shutdown::new(Duration::from_secs(3)), Supervisor::new());
         let mut settings = Settings::new(Domain::parse("here.example").unwrap());
-        settings.route = Route::Relay(hop(RouteSecurity::Opportunistic));
+        settings.routes = relayed(hop(RouteSecurity::Opportunistic));
         change(&mut settings);
         let services = Services {
             store: store.clone(),
@@ -328,7 +330,17 @@ fn address() -> SocketAddr {
 }
 
 fn hop(security: RouteSecurity) -> NextHop {
-    NextHop { host: Host::Ip(address().ip()), port: address().port(), security, credentials: None }
+    NextHop { host: Host::Ip(address().ip()), port: address().port(), security, tls: None, credentials: None }
+}
+
+/// All mail to this server.
+fn relayed(hop: NextHop) -> Routes {
+    Routes::only(TransportKind::Relay(hop).into())
+}
+
+/// All mail to the servers that the DNS names.
+fn direct() -> Routes {
+    Routes::only(TransportKind::Direct(Direct::default()).into())
 }
 
 fn reply(code: u16, status: &str, text: &str) -> Reply {
