@@ -41,6 +41,8 @@ pub enum Way {
 pub struct Hosts {
     /// The destination, with whatever hosts were found.
     pub found: Found,
+    /// Whether they are connected to through a proxy.
+    pub is_proxied: bool,
     /// The port that is connected to.
     pub port: u16,
     /// What is reported of the destination before anybody is connected to.
@@ -89,5 +91,5 @@ async fn hosts(gatherer: &Gatherer, carrier: Carrier<'_>, recipients: &HostName,
         }
     }
     let results = destination_results(&found.destination);
-    Way::Hosts(Box::new(Hosts { found, port: carrier.port(), results, hosts }))
+    Way::Hosts(Box::new(Hosts { found, is_proxied: carrier.proxy().is_some(), port: carrier.port(), results, hosts }))
 }
