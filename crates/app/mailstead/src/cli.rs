@@ -239,6 +239,12 @@ pub(crate) enum TransportCommand {
         /// Address of the recipient.
         #[arg(value_parser = Address::parse)]
         recipient: Address,
+        /// Address of the sender, which may decide about the route. Without it, for a message from nobody, as notices are.
+        #[arg(long, value_parser = Address::parse)]
+        from: Option<Address>,
+        /// For a message for which so many attempts have been made, which may decide about the route too.
+        #[arg(long, default_value_t = 0)]
+        attempts: u32,
         /// For a message that demands verified TLS all the way (REQUIRETLS, RFC 8689).
         #[arg(long, conflicts_with = "tls_required_no")]
         require_tls: bool,

@@ -27,6 +27,7 @@ use clap::Parser as _;
 
 use cli::{Cli, Command};
 use failure::Failure;
+use mailstead_names::ReversePath;
 use mailstead_queue::{Demand, TlsRequirement};
 use operations::{Form, Orphaned, Reading, Request};
 
@@ -94,6 +95,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Queue(command) => control::queue(command).await,
             Command::Transport(cli::TransportCommand::Explain {
                 recipient,
+                from,
+                attempts,
                 require_tls,
                 tls_required_no,
                 json,
@@ -107,7 +110,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
                 let demand = Demand { requirement, ..Demand::default() };
                 let form = if json { Form::Json } else { Form::Words };
                 let recipient = recipient.unicode().to_string();
-                control::run(&place, Request::TransportExplain { recipient, demand, form }).await
+                let sender = from.map_or(ReversePath::Null, ReversePath::Address).to_string();
+                let request = Request::TransportExplain { sender, recipient, attempts, demand, form };
+                control::run(&place, request).await
             }
             Command::Version => cli::print(&format!("mailstead {}", env!("CARGO_PKG_VERSION"))),
         }

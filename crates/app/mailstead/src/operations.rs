@@ -44,7 +44,7 @@ pub(crate) enum Request {
     /// What became of the messages with this id.
     MessageWhy { id: String, form: Form },
     /// What would happen to a message.
-    TransportExplain { recipient: String, demand: Demand, form: Form },
+    TransportExplain { sender: String, recipient: String, attempts: u32, demand: Demand, form: Form },
     /// What connections showed about TLS.
     TlsResults { domain: Option<String>, day: Option<Date>, form: Form },
     /// The MTA-STS policies that are kept.
@@ -159,8 +159,9 @@ impl Site<'_> {
             Request::AccountRemove { name } => self.remove(&name).await,
             Request::StoreCheck { reading, orphans } => self.check(reading, orphans).await,
             Request::MessageWhy { id, form } => self.why(&id, form).await,
-            Request::TransportExplain { recipient, demand, form } => {
-                transport::explain(&self.sending.queue, &recipient, demand, form).await
+            Request::TransportExplain { sender, recipient, attempts, demand, form } => {
+                let passage = transport::Passage { sender: &sender, recipient: &recipient, attempts };
+                transport::explain(&self.sending.queue, passage, demand, form).await
             }
             Request::TlsResults { domain, day, form } => {
                 tls_results::list(&self.sending.ledger, domain.as_deref(), day, form).await

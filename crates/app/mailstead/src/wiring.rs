@@ -6,6 +6,7 @@
 mod addresses;
 mod local;
 mod outgoing;
+mod routes;
 
 use std::net::SocketAddr;
 use std::path::Path;

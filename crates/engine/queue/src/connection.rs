@@ -22,6 +22,7 @@ use crate::host_slots::HostSlot;
 use crate::outcome::{Failure, Permanence, Remote};
 use crate::queue::Services;
 use crate::results::TlsSession;
+use crate::settings::OutgoingTls;
 
 /// Connecting, and the handshake, each.
 const DIAL: Duration = Duration::from_secs(30);
@@ -55,6 +56,8 @@ pub(crate) struct Call {
     pub(crate) remote: Remote,
     /// How we greet.
     pub(crate) name: EhloName,
+    /// Whom to believe who the server is.
+    pub(crate) tls: OutgoingTls,
     /// For everything on the connection.
     pub(crate) patience: Duration,
 }
@@ -100,7 +103,7 @@ impl Begun {
 
 impl Connection {
     /// Dials and greets as the attempt says. Whether the connection may be used is not decided here.
-    pub(crate) async fn open(services: &Services, call: Call, attempt: &Attempt, slot: HostSlot) -> Opened {
+    pub(crate) async fn open(call: Call, attempt: &Attempt, slot: HostSlot) -> Opened {
         let deadline = Deadline::after(call.patience);
         let stream = match call.dialer.dial(call.target, deadline.earlier(Deadline::after(DIAL))).await {
             Ok(stream) => stream,
@@ -112,7 +115,7 @@ impl Connection {
         let session = client::Session::new(call.name);
         let mut connection =
             Connection { stream, session, remote: call.remote, deadline, tls_error: None, _slot: slot };
-        let Begun { outcome, failure, state } = connection.begin(services, attempt).await;
+        let Begun { outcome, failure, state } = connection.begin(&call.tls, attempt).await;
         let ends = connection.ends();
         let connection = (state == State::Idle).then_some(connection);
         Opened { outcome, connection, failure, session: Some(ends) }
@@ -120,24 +123,24 @@ impl Connection {
 
     fn ends(&self) -> TlsSession {
         TlsSession {
-            sending_mta_ip: self.stream.local_addr().ip(),
+            sending_mta_ip: Some(self.stream.local_addr().ip()).filter(|ip| !ip.is_unspecified()),
             receiving_ip: self.stream.peer_addr().ip(),
             receiving_mx_helo: self.session.server_name().map(str::to_owned),
         }
     }
 
-    async fn begin(&mut self, services: &Services, attempt: &Attempt) -> Begun {
+    async fn begin(&mut self, tls: &OutgoingTls, attempt: &Attempt) -> Begun {
         match attempt.channel {
             Channel::Plaintext => match self.greeted().await {
                 Ok(()) => Begun { outcome: Outcome::Clear, failure: None, state: State::Idle },
                 Err(failure) => Begun::over(Outcome::Unreachable, failure),
             },
-            Channel::ImplicitTls => match self.handshake(services, attempt).await {
+            Channel::ImplicitTls => match self.handshake(tls, attempt).await {
                 Ok(findings) => self.greeted_in_tls(findings).await,
                 Err(begun) => begun,
             },
             Channel::StartTls => match self.greeted().await {
-                Ok(()) => self.start_tls(services, attempt).await,
+                Ok(()) => self.start_tls(tls, attempt).await,
                 Err(failure) => Begun::over(Outcome::Unreachable, failure),
             },
         }
@@ -171,12 +174,12 @@ impl Connection {
         Begun::over(Outcome::Tls { findings, require_tls: RequireTlsOffer::NotOffered }, failure)
     }
 
-    async fn start_tls(&mut self, services: &Services, attempt: &Attempt) -> Begun {
+    async fn start_tls(&mut self, tls: &OutgoingTls, attempt: &Attempt) -> Begun {
         if self.session.start_tls().is_err() {
             return Begun { outcome: Outcome::NoStartTls(None), failure: None, state: State::Idle };
         }
         match self.event().await {
-            Event::StartTls => match self.handshake(services, attempt).await {
+            Event::StartTls => match self.handshake(tls, attempt).await {
                 Ok(findings) => {
                     self.session.tls_established();
                     self.greeted_in_tls(findings).await
@@ -203,11 +206,10 @@ impl Connection {
     }
 
     /// The handshake, with every check that the attempt names; what it does not enforce is only found out.
-    async fn handshake(&mut self, services: &Services, attempt: &Attempt) -> Result<Findings, Begun> {
+    async fn handshake(&mut self, tls: &OutgoingTls, attempt: &Attempt) -> Result<Findings, Begun> {
         let ours = |code| FailureReason::with_code(ResultType::ValidationFailure, code);
         let name =
             server_name(&attempt.server_name).map_err(|error| Begun::failed(ours("server-name-not-usable"), error))?;
-        let tls = &services.tls;
         let verifier = Verifier::new(attempt, Arc::clone(&tls.roots), Arc::clone(&tls.provider));
         let seen = verifier.seen();
         let tls = ClientTls::with_verifier(Arc::new(verifier));

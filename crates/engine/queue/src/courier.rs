@@ -24,7 +24,7 @@ use crate::facts::{Exchange, Found, HostFacts, Nobody};
 use crate::outcome::{Failure, Outcome, Permanence, Remote, attempts};
 use crate::queue::Inner;
 use crate::results::TlsSession;
-use crate::route::NextHop;
+use crate::route::Carrier;
 use crate::transaction::{Letter, Transacted, transact};
 
 /// Everything that one message does with one address.
@@ -39,8 +39,8 @@ const HOST_PATIENCE: Duration = Duration::from_secs(60);
 /// Serves the messages for one destination.
 pub(crate) struct Courier<'a> {
     inner: &'a Inner,
-    /// The relay that takes them, where they do not go directly.
-    relay: Option<&'a NextHop>,
+    /// The way that they go.
+    carrier: Carrier<'a>,
     found: Found,
     hosts: HashMap<HostName, Result<HostFacts, Box<Nobody>>>,
     known: Vec<Known>,
@@ -128,17 +128,17 @@ enum Handed {
 }
 
 impl<'a> Courier<'a> {
-    /// Finds out where mail for this domain or address goes: with `relay` to it, else to its servers.
+    /// Finds out where mail for this domain or address goes by this carrier.
     ///
     /// # Errors
     /// What it means for every message that there is nobody to deliver to.
     pub(crate) async fn new(
         inner: &'a Inner,
         recipients: &HostName,
-        relay: Option<&'a NextHop>,
+        carrier: Carrier<'a>,
         class: MessageClass,
     ) -> Result<Courier<'a>, Box<Failure>> {
-        let found = match inner.gatherer.found(relay, recipients).await {
+        let found = match inner.gatherer.found(carrier, recipients).await {
             Ok(found) => found,
             Err(nobody) => {
                 inner.record(recipients, class, None, None, nobody.results);
@@ -146,7 +146,7 @@ impl<'a> Courier<'a> {
             }
         };
         inner.record(recipients, class, None, None, destination_results(&found.destination));
-        Ok(Courier { inner, relay, found, hosts: HashMap::new(), known: Vec::new(), kept: None })
+        Ok(Courier { inner, carrier, found, hosts: HashMap::new(), known: Vec::new(), kept: None })
     }
 
     /// Delivers one message to its recipients, and answers for each.
@@ -245,7 +245,7 @@ impl<'a> Courier<'a> {
         if let Some(facts) = self.hosts.get(&exchange.name) {
             return facts.clone();
         }
-        let facts = self.inner.gatherer.host(&self.found.destination, exchange).await;
+        let facts = self.inner.gatherer.host(&self.found.destination, exchange, self.carrier.families()).await;
         let results = match &facts {
             Ok(facts) => plan(&self.found.destination, &facts.host, letter.demand).results,
             Err(nobody) => nobody.results.clone(),
@@ -342,24 +342,30 @@ impl<'a> Courier<'a> {
             Failure::temporary(4, 5, "There are as many connections to this server already as there may be at once")
         })?;
         let settings = &self.inner.settings;
-        let dialer = if self.relay.is_some() { &services.dialer } else { &services.direct_dialer };
-        let port = NextHop::port(self.relay);
+        let (relay, proxy) = (self.carrier.relay(), self.carrier.proxy());
+        let dialer = match (relay, proxy) {
+            (Some(_), _) => &services.dialer,
+            (None, Some(proxy)) => &proxy.dialer,
+            (None, None) => &services.direct_dialer,
+        };
         let of_family = |source: &&IpAddr| source.is_ipv4() == place.ip.is_ipv4();
-        let source = settings.sources.iter().find(of_family).filter(|_| self.relay.is_none());
+        let source = settings.sources.iter().find(of_family).filter(|_| relay.is_none() && proxy.is_none());
+        let hostname = proxy.and_then(|proxy| proxy.hostname.as_ref()).unwrap_or(&settings.hostname);
         let call = Call {
             dialer: Arc::clone(dialer),
-            target: Target { address: SocketAddr::new(place.ip, port), source: source.copied() },
+            target: Target { address: SocketAddr::new(place.ip, self.carrier.port()), source: source.copied() },
             remote: Remote { host: place.host.clone(), ip: Some(place.ip) },
-            name: EhloName::Domain(settings.hostname.clone()),
+            name: EhloName::Domain(hostname.clone()),
+            tls: relay.and_then(|relay| relay.tls.as_ref()).unwrap_or(&services.tls).clone(),
             patience: PER_ADDRESS,
         };
-        Ok(Connection::open(services, call, attempt, slot).await)
+        Ok(Connection::open(call, attempt, slot).await)
     }
 
     /// Gives the message to the server, and keeps the connection for the next.
     async fn hand_over(&mut self, mut kept: Kept, letter: &Letter<'_>, pending: &[usize]) -> Handed {
         if kept.uses == 0
-            && let Some(credentials) = self.relay.and_then(|relay| relay.credentials.as_ref())
+            && let Some(credentials) = self.carrier.relay().and_then(|relay| relay.credentials.as_ref())
             && let Err(failure) = kept.connection.authenticate(&self.inner.services, credentials).await
         {
             kept.connection.quit().await;
@@ -389,7 +395,7 @@ impl<'a> Courier<'a> {
             Outcome::Failed(failure)
                 if both
                     && attempts <= 1
-                    && self.relay.is_none()
+                    && self.carrier.relay().is_none()
                     && failure.reply.is_some()
                     && failure.status.subject() == 7 =>
             {

@@ -9,13 +9,16 @@ use mailstead_tlspolicy::plan::{HostPlan, TlsResult, destination_results, plan};
 
 use crate::demand::Demand;
 use crate::facts::{Exchange, Found, Gatherer, HostFacts, Nobody};
-use crate::route::{NextHop, Route};
+use crate::outcome::Failure;
+use crate::route::{Carrier, Transport};
 
 /// What would happen to a message for a recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// The domain or address literal of the recipient.
     pub recipients: HostName,
+    /// The operator's name for the transport that is used; `None` where no route decides.
+    pub transport: Option<String>,
     /// How mail leaves.
     pub way: Way,
 }
@@ -25,8 +28,8 @@ pub struct Explanation {
 pub enum Way {
     /// Not at all: it ends here.
     Local,
-    /// Not at all: there is no route to other servers.
-    NoRoute,
+    /// Not at all: the transport is there to fail.
+    Fail(Box<Failure>),
     /// To these hosts.
     Hosts(Box<Hosts>),
     /// To nobody.
@@ -38,6 +41,8 @@ pub enum Way {
 pub struct Hosts {
     /// The destination, with whatever hosts were found.
     pub found: Found,
+    /// Whether they are connected to through a proxy.
+    pub is_proxied: bool,
     /// The port that is connected to.
     pub port: u16,
     /// What is reported of the destination before anybody is connected to.
@@ -55,25 +60,24 @@ pub struct HostExplanation {
     pub plan: Result<(HostFacts, HostPlan), Box<Nobody>>,
 }
 
-/// Explains what would happen to a message for `recipients` with this demand, on this route. Whether the recipient is one
-/// of ours is the caller's to know.
-pub async fn explain(gatherer: &Gatherer, route: &Route, recipients: &HostName, demand: Demand) -> Explanation {
-    let way = match route {
-        Route::None => Way::NoRoute,
-        Route::Direct => hosts(gatherer, None, recipients, demand).await,
-        Route::Relay(relay) => hosts(gatherer, Some(relay), recipients, demand).await,
+/// Explains what would happen to a message for `recipients` with this demand, by this transport. Whether the recipient is
+/// one of ours is the caller's to know.
+pub async fn explain(gatherer: &Gatherer, transport: &Transport, recipients: &HostName, demand: Demand) -> Explanation {
+    let way = match transport.carrier() {
+        Ok(carrier) => hosts(gatherer, carrier, recipients, demand).await,
+        Err(failure) => Way::Fail(Box::new(failure)),
     };
-    Explanation { recipients: recipients.clone(), way }
+    Explanation { recipients: recipients.clone(), transport: transport.name.clone(), way }
 }
 
-async fn hosts(gatherer: &Gatherer, relay: Option<&NextHop>, recipients: &HostName, demand: Demand) -> Way {
-    let found = match gatherer.found(relay, recipients).await {
+async fn hosts(gatherer: &Gatherer, carrier: Carrier<'_>, recipients: &HostName, demand: Demand) -> Way {
+    let found = match gatherer.found(carrier, recipients).await {
         Ok(found) => found,
         Err(nobody) => return Way::Nobody(nobody),
     };
     let mut hosts = Vec::new();
     for exchange in &found.hosts {
-        let plan = match gatherer.host(&found.destination, exchange).await {
+        let plan = match gatherer.host(&found.destination, exchange, carrier.families()).await {
             Ok(facts) => {
                 let planned = plan(&found.destination, &facts.host, demand);
                 Ok((facts, planned))
@@ -87,5 +91,5 @@ async fn hosts(gatherer: &Gatherer, relay: Option<&NextHop>, recipients: &HostNa
         }
     }
     let results = destination_results(&found.destination);
-    Way::Hosts(Box::new(Hosts { found, port: NextHop::port(relay), results, hosts }))
+    Way::Hosts(Box::new(Hosts { found, is_proxied: carrier.proxy().is_some(), port: carrier.port(), results, hosts }))
 }

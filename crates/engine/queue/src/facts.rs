@@ -18,7 +18,7 @@ use mailstead_tlspolicy::plan::{AttributedPolicy, Scope, Terms, TlsResult};
 use mailstead_tlspolicy::tlsa::{AddressChain, InsecureMx, Purpose, TlsaBaseDomain, tlsa_candidates, to_be_tried};
 
 use crate::outcome::{Failure, Remote};
-use crate::route::NextHop as Relay;
+use crate::route::{Carrier, Families, NextHop as Relay};
 
 /// The port of mail between servers (RFC 5321 §4.5.4.2).
 pub const SMTP_PORT: u16 = 25;
@@ -107,6 +107,13 @@ impl Nobody {
         Box::new(Nobody { is_ours: true, ..*Nobody::because(Failure::permanent(4, 6, text)) })
     }
 
+    /// The host has addresses, only none that we may connect to. The operator may choose another way.
+    fn of_other_family(host: &HostName, families: Families) -> Box<Nobody> {
+        let text = format!("{host} has no {} address, and this route takes no other", families.name());
+        let remote = Remote { host: host.clone(), ip: None };
+        Nobody::because(Failure::temporary(4, 4, text).at(&remote))
+    }
+
     /// A look-up without an answer. What DNSSEC has found wrong is reported to the recipient's domain.
     fn undecided(what: &str, error: &LookupError, domain: Option<&Domain>) -> Box<Nobody> {
         let failure = Failure::temporary(4, 3, format!("Looking up {what} failed: {}", words(error)));
@@ -146,14 +153,14 @@ impl Found {
 }
 
 impl Gatherer {
-    /// Where mail for this domain or address goes: to the relay, if there is one, else to its servers.
+    /// Where mail for this domain or address goes: to its relay or to its servers.
     ///
     /// # Errors
     /// As [`Gatherer::destination`].
-    pub(crate) async fn found(&self, relay: Option<&Relay>, recipients: &HostName) -> Result<Found, Box<Nobody>> {
-        match relay {
-            Some(relay) => Ok(Found::relay(relay)),
-            None => self.destination(recipients).await,
+    pub(crate) async fn found(&self, carrier: Carrier<'_>, recipients: &HostName) -> Result<Found, Box<Nobody>> {
+        match carrier {
+            Carrier::Relay(relay) => Ok(Found::relay(relay)),
+            Carrier::Direct(_) => self.destination(recipients).await,
         }
     }
 
@@ -238,14 +245,20 @@ impl Gatherer {
         Ok((hosts.into_iter().map(exchange).collect(), unusable))
     }
 
-    /// What is known of one of the hosts of a destination: its addresses, and then the TLSA records where DNSSEC proves
+    /// What is known of one of the hosts of a destination: its addresses of these families, and then the TLSA records where DNSSEC proves
     /// the addresses (RFC 7672 §2.2.2).
     ///
     /// # Errors
-    /// [`Nobody`]: the host has no address, nobody knows, or it is this server.
-    pub async fn host(&self, destination: &Destination, exchange: &Exchange) -> Result<HostFacts, Box<Nobody>> {
+    /// [`Nobody`]: the host has no such address, nobody knows, or it is this server.
+    pub async fn host(
+        &self,
+        destination: &Destination,
+        exchange: &Exchange,
+        families: Families,
+    ) -> Result<HostFacts, Box<Nobody>> {
         let name = match &exchange.name {
             HostName::Domain(name) => name,
+            HostName::Ip(ip) if !families.admit(ip) => return Err(Nobody::of_other_family(&exchange.name, families)),
             HostName::Ip(ip) => {
                 let host = Host { name: exchange.name.clone(), tlsa: TlsaState::Absent };
                 return Ok(HostFacts { host, addresses: vec![*ip], chain: None });
@@ -273,12 +286,16 @@ impl Gatherer {
             return Err(at_host(Nobody::ours(name)));
         }
         let chain = AddressChain::of(&answer);
+        let addresses: Vec<IpAddr> = answer.records.into_iter().filter(|ip| families.admit(ip)).collect();
+        if addresses.is_empty() {
+            return Err(Nobody::of_other_family(&exchange.name, families));
+        }
         let tlsa = match destination.next_hop {
             NextHop::Domain { .. } => self.tlsa(destination.mx, name, &chain).await,
             NextHop::Address(_) | NextHop::Route(_) => TlsaState::Absent,
         };
         let host = Host { name: exchange.name.clone(), tlsa };
-        Ok(HostFacts { host, addresses: answer.records, chain: Some(chain) })
+        Ok(HostFacts { host, addresses, chain: Some(chain) })
     }
 
     /// The first base domain with secure records (RFC 7672 §2.2.3). A look-up without an answer is the end: what is not

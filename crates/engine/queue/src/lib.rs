@@ -49,7 +49,7 @@ pub use operator::{Deed, Handled, Outstanding, Search};
 pub use outcome::{AttemptRecord, Failure, Permanence, Remote, attempts};
 pub use queue::{Envelope, Queue, Services};
 pub use results::{NoTlsResults, TlsResultSink, TlsResults, TlsSession};
-pub use route::{NextHop, Route};
+pub use route::{Direct, Families, NextHop, Passage, ProxyPassage, Route, Routes, Transport, TransportKind};
 pub use settings::{InsecureMx, OutgoingTls, Settings};
 pub use sts_cache::{CachedPolicy, StsCache};
 pub use sts_fetch::PolicyFetcher;

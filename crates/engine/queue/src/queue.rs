@@ -17,6 +17,7 @@ use crate::facts::{Gatherer, Own, StsPolicies};
 use crate::host_slots::HostSlots;
 use crate::local::LocalDelivery;
 use crate::results::{TlsResultSink, TlsResults, TlsSession};
+use crate::route::Passage;
 use crate::settings::{OutgoingTls, Settings};
 use crate::worker::Worker;
 use crate::{Demand, EnvelopeRecipient, Error, MessageClass, Metrics, Notification};
@@ -130,13 +131,21 @@ impl Queue {
         Ok(ids)
     }
 
-    /// What would happen to a message for this recipient now, if it demanded this of its delivery.
-    pub async fn explain(&self, recipient: &Address, demand: Demand) -> Explanation {
+    /// What would happen to a message from this sender to this recipient now, if it demanded this of its delivery, and so
+    /// many attempts had been made.
+    pub async fn explain(
+        &self,
+        sender: &ReversePath,
+        recipient: &Address,
+        attempts: u32,
+        demand: Demand,
+    ) -> Explanation {
         let Inner { services, gatherer, settings, .. } = &*self.inner;
         if services.local.is_local(recipient) {
-            return Explanation { recipients: recipient.host.clone(), way: Way::Local };
+            return Explanation { recipients: recipient.host.clone(), transport: None, way: Way::Local };
         }
-        explain(gatherer, &settings.route, &recipient.host, demand).await
+        let transport = settings.routes.choose(Passage { sender, recipient: &recipient.host, attempts });
+        explain(gatherer, transport, &recipient.host, demand).await
     }
 
     /// Wakes the worker: a row was changed by another hand.

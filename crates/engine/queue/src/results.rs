@@ -44,8 +44,8 @@ pub struct TlsResults {
 /// The ends of a connection, as reports show them (RFC 8460 §4.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsSession {
-    /// Our address.
-    pub sending_mta_ip: IpAddr,
+    /// Our address; `None` behind a proxy that keeps it to itself.
+    pub sending_mta_ip: Option<IpAddr>,
     /// The address of the host.
     pub receiving_ip: IpAddr,
     /// What the host calls itself in its reply to EHLO.

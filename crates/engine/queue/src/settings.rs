@@ -8,7 +8,7 @@ pub use mailstead_tlspolicy::tlsa::InsecureMx;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 
-use crate::Route;
+use crate::route::{Direct, Routes, TransportKind};
 
 /// Settings of the queue.
 #[derive(Debug, Clone)]
@@ -16,7 +16,7 @@ pub struct Settings {
     /// How we greet, and who reports.
     pub hostname: Domain,
     /// Where mail goes that is not for us.
-    pub route: Route,
+    pub routes: Routes,
     /// The addresses that this server takes mail at: among the servers of a domain it knows itself by them.
     pub addresses: Vec<IpAddr>,
     /// The addresses that direct connections come from, one for each family; the system chooses where there is none.
@@ -35,7 +35,7 @@ impl Settings {
     pub fn new(hostname: Domain) -> Settings {
         Settings {
             hostname,
-            route: Route::Direct,
+            routes: Routes::only(TransportKind::Direct(Direct::default()).into()),
             addresses: Vec::new(),
             sources: Vec::new(),
             insecure_mx: InsecureMx::default(),

@@ -6,6 +6,7 @@ mod local;
 mod notification;
 mod operator;
 mod retries;
+mod routes;
 mod smtp;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -30,8 +31,9 @@ use mailstead_tlspolicy::plan::{Terms, TlsResult};
 
 use crate::facts::StsPolicies;
 use crate::{
-    Demand, Envelope, EnvelopeRecipient, LocalDelivery, LocalMessage, MessageClass, Metrics, NextHop, Notification,
-    OutgoingTls, Queue, Route, RouteSecurity, Services, Settings, TlsResultSink, TlsResults,
+    Demand, Direct, Envelope, EnvelopeRecipient, LocalDelivery, LocalMessage, MessageClass, Metrics, NextHop,
+    Notification, OutgoingTls, Queue, RouteSecurity, Routes, Services, Settings, TlsResultSink, TlsResults,
+    TransportKind,
 };
 
 /// What the scenarios' next hop listens on.
@@ -222,7 +224,7 @@ impl World {
         let results = Arc::<Results>::default();
         let (shutdown, supervisor) = (Shutdown::new(Duration::from_secs(3)), Supervisor::new());
         let mut settings = Settings::new(Domain::parse("here.example").unwrap());
-        settings.route = Route::Relay(hop(RouteSecurity::Opportunistic));
+        settings.routes = relayed(hop(RouteSecurity::Opportunistic));
         change(&mut settings);
         let services = Services {
             store: store.clone(),
@@ -310,6 +312,12 @@ impl World {
             .await;
     }
 
+    /// Makes the next attempts for these rows due.
+    async fn now(&self, ids: Vec<mailstead_store::QueueId>) {
+        self.store.queue().reschedule(ids, self.clock.now()).await.unwrap();
+        self.queue.kick();
+    }
+
     async fn empty(&self) {
         self.until("empty", <[QueueRow]>::is_empty).await;
     }
@@ -356,7 +364,17 @@ fn address() -> SocketAddr {
 }
 
 fn hop(security: RouteSecurity) -> NextHop {
-    NextHop { host: Host::Ip(address().ip()), port: address().port(), security, credentials: None }
+    NextHop { host: Host::Ip(address().ip()), port: address().port(), security, tls: None, credentials: None }
+}
+
+/// All mail to this server.
+fn relayed(hop: NextHop) -> Routes {
+    Routes::only(TransportKind::Relay(hop).into())
+}
+
+/// All mail to the servers that the DNS names.
+fn direct() -> Routes {
+    Routes::only(TransportKind::Direct(Direct::default()).into())
 }
 
 fn reply(code: u16, status: &str, text: &str) -> Reply {

@@ -19,7 +19,7 @@ use crate::local::{LocalMessage, LocalRecipient};
 use crate::notice::{Affected, Succeeded};
 use crate::outcome::{AttemptRecord, Failure, Outcome, Permanence, Taker, remember};
 use crate::queue::Inner;
-use crate::route::Route;
+use crate::route::{Passage, Transport};
 use crate::schedule::Schedule;
 use crate::transaction::Letter;
 
@@ -276,20 +276,41 @@ impl Inner {
         outcomes
     }
 
-    /// One message after the other, by one courier.
+    /// By the transports that routes choose for the recipients, one after the other.
     async fn deliver_remotely(&self, groups: Vec<Group>) {
-        let relay = match &self.settings.route {
-            Route::Direct => None,
-            Route::Relay(hop) => Some(hop),
-            Route::None => {
-                let failure = Failure::permanent(4, 4, "There is no route to other servers");
-                let failed = groups.into_iter().map(|group| group.fail(&failure)).collect();
-                return self.conclude("none", failed).await;
+        for (transport, groups) in self.by_transport(groups) {
+            self.deliver_by(&transport, groups).await;
+        }
+    }
+
+    /// Recipients of one message may go different ways: then it is several groups. The order is kept within each way.
+    fn by_transport(&self, groups: Vec<Group>) -> Vec<(Arc<Transport>, Vec<Group>)> {
+        let mut ways: Vec<(Arc<Transport>, Vec<Group>)> = Vec::new();
+        for Group { terms, rows } in groups {
+            for row in rows {
+                let transport = self.settings.routes.choose(Passage::of(&row));
+                let way = match ways.iter_mut().find(|(known, _)| Arc::ptr_eq(known, transport)) {
+                    Some((_, groups)) => groups,
+                    None => &mut ways.push_mut((Arc::clone(transport), Vec::new())).1,
+                };
+                match way.last_mut().filter(|group| group.is_of(&row)) {
+                    Some(group) => group.rows.push(row),
+                    None => way.push(Group { terms, rows: vec![row] }),
+                }
             }
-        };
+        }
+        ways
+    }
+
+    /// One message after the other, by one courier.
+    async fn deliver_by(&self, transport: &Transport, groups: Vec<Group>) {
+        let route = transport.label();
         let Some((class, recipients)) = groups.first().and_then(Group::destination) else { return };
-        let route = if relay.is_some() { "relay" } else { "direct" };
-        let mut courier = match Courier::new(self, &recipients, relay, class).await {
+        let courier = match transport.carrier() {
+            Ok(carrier) => Courier::new(self, &recipients, carrier, class).await,
+            Err(failure) => Err(Box::new(failure)),
+        };
+        let mut courier = match courier {
             Ok(courier) => courier,
             Err(failure) => {
                 let failed = groups.into_iter().map(|group| group.fail(&failure)).collect();
@@ -414,6 +435,11 @@ impl Group {
     fn destination(&self) -> Option<(MessageClass, Host)> {
         let first = self.rows.first()?;
         Some((self.terms.class, first.recipient.host.clone()))
+    }
+
+    /// Whether this is a row of the same message.
+    fn is_of(&self, row: &QueueRow) -> bool {
+        self.rows.first().is_some_and(|first| first.base == row.base)
     }
 
     /// The same for every recipient.

@@ -161,7 +161,7 @@ fn details(results: &TlsResults) -> FailureDetails {
     let session = results.session.as_ref();
     let name = |name: &str| name.chars().filter(|c| !c.is_control()).take(MOST_NAME).collect();
     FailureDetails {
-        sending_mta_ip: session.map(|session| session.sending_mta_ip.to_string()),
+        sending_mta_ip: session.and_then(|session| Some(session.sending_mta_ip?.to_string())),
         receiving_mx_hostname: results.host.as_ref().map(ToString::to_string),
         receiving_mx_helo: session.and_then(|session| session.receiving_mx_helo.as_deref()).map(name),
         receiving_ip: session.map(|session| session.receiving_ip.to_string()),

@@ -16,6 +16,7 @@ mod error;
 mod localpart;
 pub mod parse;
 mod path;
+mod pattern;
 mod secret;
 mod status;
 
@@ -25,5 +26,6 @@ pub use ehlo::EhloName;
 pub use error::{DomainError, Error, LocalpartError};
 pub use localpart::Localpart;
 pub use path::{ForwardPath, ReversePath};
+pub use pattern::DomainPattern;
 pub use secret::Secret;
 pub use status::{EnhancedStatus, StatusClass};

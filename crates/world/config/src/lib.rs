@@ -16,6 +16,7 @@ mod error;
 mod reader;
 mod rules;
 mod schema;
+mod transport;
 mod value;
 mod watch;
 
@@ -27,8 +28,9 @@ pub use dns::{Dns, DnsMode, PrivateServers};
 pub use error::Error;
 pub use rules::{DkimKey, Pattern, Rule, RuleKind};
 pub use schema::{
-    Config, Database, HopSecurity, HostPort, Limits, Listener, Log, LogFormat, LogLevel, MissingAddress, NextHop,
-    PlaintextLogin, Queue, Role, Sandbox, Strictness, TlsFiles,
+    Config, Database, HostPort, Limits, Listener, Log, LogFormat, LogLevel, MissingAddress, PlaintextLogin, Queue,
+    Role, Sandbox, Strictness, TlsFiles,
 };
+pub use transport::{AddressFamily, Fail, HopSecurity, Login, NextHop, Route, Routing, Socks, Transport};
 pub use value::Network;
 pub use watch::{ConfigWatch, Reload};

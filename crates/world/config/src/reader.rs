@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::path::Path;
 
-use toml_edit::{Document, Item, Key, TableLike, Value};
+use toml_edit::{Array, Document, Item, Key, TableLike, Value};
 
 use crate::{Diagnostic, Diagnostics};
 
@@ -142,6 +142,18 @@ impl<'a> Section<'a> {
             converted.ok().map(|value| Placed { value, span })
         };
         elements.into_iter().filter_map(element).collect()
+    }
+
+    /// [`Section::list`], which must not be empty where it is there: without elements it would not mean nothing, but
+    /// anything.
+    pub(crate) fn nonempty_list<T>(&mut self, key: &'static str, convert: Convert<T>) -> Vec<Placed<T>> {
+        let item = self.table.get(key);
+        if item.and_then(Item::as_array).is_some_and(Array::is_empty) {
+            let span = item.and_then(Item::span).unwrap_or(self.span.clone());
+            let advice = format!("remove `{key}` where it does not matter");
+            self.complain(&span, Complaint::new(format!("`{key}` is an empty list"), advice));
+        }
+        self.list(key, convert)
     }
 
     /// Whether the key is there, right or wrong.

@@ -11,6 +11,7 @@ use crate::directory::LocalpartCase;
 use crate::dns::{self, Dns};
 use crate::reader::{Complaint, Placed, Reader, Section, closest};
 use crate::rules;
+use crate::transport::{self, NextHop, Routing};
 use crate::value::{self, Network};
 use crate::{AccountEntry, AccountName, Diagnostics, Directory, DomainRules, LoginState};
 
@@ -33,6 +34,8 @@ pub struct Config {
     pub limits: Limits,
     /// How mail leaves.
     pub queue: Queue,
+    /// Which mail goes another way.
+    pub routing: Routing,
     /// How names are resolved.
     pub dns: Dns,
     /// Whether deviations from the protocols that real software shows are errors.
@@ -216,9 +219,9 @@ impl Default for Limits {
 }
 
 /// How mail leaves.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
-    /// The server that takes all mail for others. Without one, mail goes to the servers of each domain.
+    /// The server that takes all mail that no route matches. Without one, such mail goes to the servers of each domain.
     pub next_hop: Option<NextHop>,
     /// Certificates to trust beside the system's.
     pub extra_ca_file: Option<PathBuf>,
@@ -246,30 +249,6 @@ impl Default for Queue {
             tls_reports: true,
         }
     }
-}
-
-/// A server that takes all mail for others.
-#[derive(Debug, Clone)]
-pub struct NextHop {
-    /// Where it is.
-    pub place: HostPort,
-    /// TLS towards it.
-    pub security: HopSecurity,
-    /// User name and password there.
-    pub credentials: Option<(String, Secret<String>)>,
-    /// Certificates to trust instead of the system's.
-    pub ca_file: Option<PathBuf>,
-}
-
-/// TLS towards a next hop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HopSecurity {
-    /// STARTTLS where it is offered, whoever answers.
-    Opportunistic,
-    /// STARTTLS with a certificate that is verified.
-    StartTls,
-    /// TLS from the first octet, with a certificate that is verified.
-    Implicit,
 }
 
 /// A server to connect to.
@@ -349,6 +328,7 @@ fn read(mut top: Section<'_>, base: &Path) -> Option<Config> {
     let tls = top.section("tls").map(|section| read_tls(section, base));
     let limits = top.section("limits").map_or_else(Limits::default, read_limits);
     let queue = top.section("queue").map_or_else(Queue::default, |section| read_queue(section, base));
+    let routing = transport::read(&mut top, base);
     let dns = top.section("dns").map_or_else(Dns::default, |section| dns::read(section, base));
     let listeners = read_listeners(&mut top, tls.is_some());
     let (directory, sandbox) = read_directory(&mut top, hostname.as_ref().map(|hostname| &hostname.value), base);
@@ -363,6 +343,7 @@ fn read(mut top: Section<'_>, base: &Path) -> Option<Config> {
         tls: tls.flatten(),
         limits,
         queue,
+        routing,
         dns,
         strictness,
         sandbox,
@@ -430,37 +411,11 @@ fn read_limits(mut section: Section<'_>) -> Limits {
 }
 
 fn read_queue(mut section: Section<'_>, base: &Path) -> Queue {
-    const SECURITIES: [(&str, HopSecurity); 3] = [
-        ("opportunistic", HopSecurity::Opportunistic),
-        ("starttls", HopSecurity::StartTls),
-        ("tls", HopSecurity::Implicit),
-    ];
     let place = section.optional("next-hop", value::host_port);
-    let security = section.optional("security", |value| value::one_of(value, &SECURITIES));
-    let security = security.unwrap_or(HopSecurity::Opportunistic);
-    let username = section.placed("username", value::text);
-    let password = section.optional("password", value::secret);
-    let ca_file = section.optional("ca-file", value::path).map(|file| base.join(file));
-    if let Some(username) = &username
-        && security == HopSecurity::Opportunistic
-    {
-        let advice = "add security = \"starttls\" or security = \"tls\"";
-        section.complain(
-            &username.span,
-            Complaint::new("a password is not sent to a server that is not verified", advice),
-        );
-    }
-    let credentials = match (username, password) {
-        (Some(username), Some(password)) => Some((username.value, password)),
-        (Some(username), None) if !section.has("password") => {
-            section.complain(&username.span, Complaint::new("`username` needs a `password`", "add password = \"…\""));
-            None
-        }
-        _ => None,
-    };
+    let next_hop = transport::read_hop(&mut section, place, base);
     let usual = Queue::default();
     let queue = Queue {
-        next_hop: place.map(|place| NextHop { place, security, credentials, ca_file }),
+        next_hop,
         extra_ca_file: section.optional("extra-ca-file", value::path).map(|file| base.join(file)),
         nat_addresses: values(section.list("nat-addresses", value::ip)),
         dane_with_insecure_mx: section.optional("dane-with-insecure-mx", value::flag).unwrap_or(false),

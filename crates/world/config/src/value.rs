@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use mailstead_names::{Address, Domain, Host, Secret};
+use mailstead_names::{Address, Domain, DomainPattern, Host, Secret};
 use toml_edit::Value;
 
 use crate::AccountName;
@@ -57,6 +57,33 @@ pub(crate) fn parse_domain(text: &str) -> Result<Domain, Complaint> {
     Domain::parse(text).map_err(|error| {
         let advice = "use a name such as mail.example.org, without a trailing dot";
         Complaint::new(format!("`{text}` is not a domain name: {error}"), advice)
+    })
+}
+
+/// A domain, or one with all below it.
+pub(crate) fn domain_pattern(value: &Value) -> Result<DomainPattern, Complaint> {
+    let text = text(value)?;
+    DomainPattern::parse(&text).map_err(|error| {
+        let advice = "use a name such as example.org, or .example.org for it and all names below it";
+        Complaint::new(format!("`{text}` is not a domain name: {error}"), advice)
+    })
+}
+
+/// A text of one line that is not empty.
+pub(crate) fn line(value: &Value) -> Result<String, Complaint> {
+    let line = text(value)?;
+    if line.is_empty() || line.chars().any(char::is_control) {
+        return Err(Complaint::new("this is not a line of text", "write some words, without line breaks"));
+    }
+    Ok(line)
+}
+
+/// A code of a reply that says that something failed (RFC 5321 §4.2.1).
+pub(crate) fn failure_code(value: &Value) -> Result<u16, Complaint> {
+    let code = value.as_integer().and_then(|number| u16::try_from(number).ok());
+    code.filter(|code| (400..600).contains(code)).ok_or_else(|| {
+        let advice = "use 554 for mail that comes back at once, or 451 for mail that waits";
+        Complaint::new("this is not the code of a failure", advice)
     })
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::{Config, Directory, Error, Queue};
+use crate::{Config, Directory, Error};
 
 /// Holds the configuration that is in force. Whoever needs it subscribes; nothing is read from the file
 /// system but by [`ConfigWatch::load`] and [`ConfigWatch::reload`].
@@ -77,24 +77,6 @@ fn fixed_differences(old: &Config, new: &Config) -> Vec<&'static str> {
         crate::Database::Sqlite => None,
         crate::Database::Postgres { url } => Some(url.expose().clone()),
     };
-    let next_hop = |config: &Config| {
-        let hop = config.queue.next_hop.as_ref()?;
-        let credentials = hop.credentials.as_ref().map(|(name, password)| (name.clone(), password.expose().clone()));
-        Some((hop.place.clone(), hop.security, credentials, hop.ca_file.clone()))
-    };
-    let queue = |config: &Config| {
-        let Queue {
-            next_hop: _,
-            extra_ca_file,
-            nat_addresses,
-            dane_with_insecure_mx,
-            concurrency,
-            host_concurrency,
-            tls_reports,
-        } = config.queue.clone();
-        let numbers = (concurrency, host_concurrency);
-        (next_hop(config), extra_ca_file, nat_addresses, dane_with_insecure_mx, numbers, tls_reports)
-    };
     let settings = [
         ("hostname", old.hostname != new.hostname),
         ("data-directory", old.data_directory != new.data_directory),
@@ -104,7 +86,9 @@ fn fixed_differences(old: &Config, new: &Config) -> Vec<&'static str> {
         // Other files are read at once; with or without TLS is a matter of the listeners.
         ("tls", old.tls.is_some() != new.tls.is_some()),
         ("limits", old.limits != new.limits),
-        ("queue", queue(old) != queue(new)),
+        ("queue", old.queue != new.queue),
+        ("transports", old.routing.transports != new.routing.transports),
+        ("route", old.routing.routes != new.routing.routes),
         ("dns", old.dns != new.dns),
         ("pedantic", old.strictness != new.strictness),
         ("sandbox", old.sandbox.is_some() != new.sandbox.is_some()),

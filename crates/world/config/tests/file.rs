@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use mailstead_config::{
-    AccountName, Config, ConfigWatch, Database, DnsMode, Error, HopSecurity, LogFormat, LogLevel, MissingAddress,
-    Network, PlaintextLogin, PrivateServers, Role, Strictness, edit,
+    AccountName, AddressFamily, Config, ConfigWatch, Database, DnsMode, Error, Fail, HopSecurity, LogFormat, LogLevel,
+    Login, MissingAddress, Network, PlaintextLogin, PrivateServers, Role, Route, Routing, Strictness, Transport, edit,
 };
-use mailstead_names::Address;
+use mailstead_names::{Address, Domain, DomainPattern};
 
 const FULL: &str = r#"# Mail for example.org
 hostname = "mail.example.org"
@@ -56,6 +56,51 @@ dane-with-insecure-mx = true
 concurrency = 5
 host-concurrency = 2
 tls-reports = false
+
+[transports.newsletters]
+kind = "relay"
+next-hop = "smtp.example.net:465"
+security = "tls"
+username = "news"
+password = "hunter4"
+ca-file = "net.pem"
+
+[transports.inside]
+kind = "relay"
+next-hop = "[fd00::25]:25"
+security = "plaintext"
+
+[transports.old-internet]
+kind = "direct"
+address-family = "ipv4"
+
+[transports.exit]
+kind = "socks"
+proxy = "proxy.example.org:1080"
+username = "us"
+password = "hunter5"
+hostname = "exit.example.org"
+address-family = "ipv6"
+
+[transports.nowhere]
+kind = "fail"
+
+[transports."not today"]
+kind = "fail"
+code = 451
+text = "Not on Sundays"
+
+[[route]]
+transport = "newsletters"
+from = ".news.example.org"
+
+[[route]]
+transport = "exit"
+to = ["bücher.example", ".example.com"]
+minimum-attempts = 3
+
+[[route]]
+transport = "not today"
 
 [dns]
 mode = "validate"
@@ -108,7 +153,8 @@ fn all_keys_have_their_meaning() {
     let hop = config.queue.next_hop.unwrap();
     assert_eq!((hop.place.to_string().as_str(), hop.security), ("[::1]:1025", HopSecurity::StartTls));
     assert_eq!(hop.ca_file.as_deref(), Some(Path::new("/etc/mailstead/hop.pem")));
-    assert!(hop.credentials.is_some_and(|(name, password)| name == "jane" && password.expose() == "hunter3"));
+    assert!(hop.login.is_some_and(|login| login.username == "jane" && login.password.expose() == "hunter3"));
+    routes_have_their_meaning(&config.routing);
     let dns = config.dns;
     assert_eq!((dns.mode, dns.private_servers, dns.cache_size), (DnsMode::Validate, PrivateServers::Allowed, 4 << 20));
     assert_eq!(dns.servers, ["192.0.2.53:53".parse().unwrap(), "[2001:db8::53]:5353".parse().unwrap()]);
@@ -117,6 +163,35 @@ fn all_keys_have_their_meaning() {
     assert_eq!(config.strictness, Strictness::Lenient);
     assert!(config.sandbox.is_none());
     assert_eq!(config.directory.account("jane").unwrap().quota, Some(2_000_000_000));
+}
+
+fn routes_have_their_meaning(routing: &Routing) {
+    let transport = |name: &str| routing.transports.get(name).unwrap();
+    let login = |login: &Option<Login>| login.as_ref().map(|l| format!("{} {}", l.username, l.password.expose()));
+    let Transport::Relay(hop) = transport("newsletters") else { panic!("a relay") };
+    assert_eq!((hop.place.to_string().as_str(), hop.security), ("smtp.example.net:465", HopSecurity::Implicit));
+    assert_eq!(login(&hop.login).as_deref(), Some("news hunter4"));
+    assert_eq!(hop.ca_file.as_deref(), Some(Path::new("/etc/mailstead/net.pem")));
+    let Transport::Relay(hop) = transport("inside") else { panic!("a relay") };
+    assert_eq!((hop.place.to_string().as_str(), hop.security), ("[fd00::25]:25", HopSecurity::Plaintext));
+    assert_eq!(transport("old-internet"), &Transport::Direct(AddressFamily::Ipv4));
+    let Transport::Socks(socks) = transport("exit") else { panic!("a proxy") };
+    assert_eq!((socks.proxy.to_string().as_str(), socks.family), ("proxy.example.org:1080", AddressFamily::Ipv6));
+    assert_eq!(socks.hostname.as_ref().map(Domain::as_ascii), Some("exit.example.org"));
+    assert_eq!(login(&socks.login).as_deref(), Some("us hunter5"));
+    let fail = |code, text: &str| Transport::Fail(Fail { code, text: text.to_owned() });
+    assert_eq!(transport("nowhere"), &fail(554, "This server does not send such mail"));
+    assert_eq!(transport("not today"), &fail(451, "Not on Sundays"));
+    let texts = |patterns: &[DomainPattern]| patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let route = |route: &Route| (texts(&route.from), texts(&route.to), route.minimum_attempts, route.transport.clone());
+    let expected = [
+        (".news.example.org", "", 0, "newsletters"),
+        ("", "xn--bcher-kva.example .example.com", 3, "exit"),
+        ("", "", 0, "not today"),
+    ];
+    let expected =
+        expected.map(|(from, to, attempts, name)| (from.to_owned(), to.to_owned(), attempts, name.to_owned()));
+    assert_eq!(routing.routes.iter().map(route).collect::<Vec<_>>(), expected);
 }
 
 #[test]
@@ -153,8 +228,13 @@ fn a_reload_swaps_the_directory_and_names_what_waits() {
     let joe = AccountName::parse("joe").unwrap();
     let source = edit::add_account(FULL, &joe, &[Address::parse("joe@example.org").unwrap()]).unwrap();
     let key = "\n[[domains.\"example.org\".dkim]]\nselector = \"a\"\nkey = \"a.pem\"\n";
-    edit::write(&file, &(source.replace("smtp = 25", "smtp = 26") + key)).unwrap();
-    assert_eq!(watch.reload().unwrap().needs_restart, ["listener"]);
+    let source_with_changes = source
+        .replace("smtp = 25", "smtp = 26")
+        .replace("hunter3", "hunter9")
+        .replace("hunter5", "hunter9")
+        .replace("minimum-attempts = 3", "minimum-attempts = 4");
+    edit::write(&file, &(source_with_changes + key)).unwrap();
+    assert_eq!(watch.reload().unwrap().needs_restart, ["listener", "queue", "transports", "route"]);
     assert!(seen.has_changed().unwrap());
     let keys: Vec<usize> = seen.borrow().domains().map(|(_, rules)| rules.dkim.len()).collect();
     assert_eq!(keys.iter().sum::<usize>(), 1, "keys change at once");

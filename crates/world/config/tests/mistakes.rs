@@ -136,3 +136,53 @@ fn names_resolved_in_impossible_ways() {
     let source = source.replace("recurse", "recursive");
     insta::assert_snapshot!(mistakes(&source));
 }
+
+#[test]
+fn transports_and_routes_that_mean_nothing() {
+    let source = format!(
+        "hostname = \"mail.example.org\"\ndata-directory = \"data\"\n{REST}
+[transports.news]
+kind = \"relay\"
+security = \"ssl\"
+[transports.provider]
+kind = \"relay\"
+next-hop = \"h.example:587\"
+security = \"plaintext\"
+username = \"jane\"
+password = \"hunter2\"
+[transports.tor]
+kind = \"sock\"
+hots = \"127.0.0.1:9050\"
+[transports.proxied]
+kind = \"socks\"
+proxy = \"127.0.0.1\"
+username = \"\"
+password = \"hunter2\"
+address-family = \"ipv5\"
+[transports.halves]
+kind = \"socks\"
+proxy = \"127.0.0.1:1080\"
+password = \"hunter2\"
+[transports.four]
+kind = \"direct\"
+next-hop = \"h.example:25\"
+[transports.no]
+kind = \"fail\"
+code = 250
+text = \"\"
+[transports.nameless]
+[[route]]
+transport = \"newz\"
+from = []
+[[route]]
+transport = \"somewhere else\"
+to = [\"*.example.org\", \".example.org\"]
+minimum-attempts = -1
+[[route]]
+from = \"example.org\"
+"
+    );
+    let text = mistakes(&source);
+    assert!(!text.contains("hunter2"), "{text}");
+    insta::assert_snapshot!(text);
+}

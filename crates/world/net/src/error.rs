@@ -3,6 +3,8 @@
 use std::io;
 use std::net::IpAddr;
 
+use crate::SocksError;
+
 /// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -26,6 +28,9 @@ pub enum Error {
     /// The address policy forbids connecting there.
     #[error("connecting to {0} is not allowed: {1}")]
     ForbiddenAddress(IpAddr, &'static str),
+    /// A proxy does not serve us.
+    #[error("{0}")]
+    Socks(#[from] SocksError),
     /// The name of a host could not be turned into addresses.
     #[error("looking up {name}: {reason}")]
     Lookup {
@@ -67,9 +72,17 @@ impl Error {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
-            Error::Io(_) | Error::Handshake(_) | Error::TimedOut | Error::PlaintextAfterStartTls => true,
+            Error::Io(_)
+            | Error::Handshake(_)
+            | Error::TimedOut
+            | Error::PlaintextAfterStartTls
+            | Error::Socks(SocksError::NotConnected(_)) => true,
             Error::Lookup { temporary, .. } => *temporary,
-            Error::AlreadyTls | Error::ForbiddenAddress(..) | Error::Certificate(_) | Error::TrustAnchors(_) => false,
+            Error::AlreadyTls
+            | Error::ForbiddenAddress(..)
+            | Error::Certificate(_)
+            | Error::TrustAnchors(_)
+            | Error::Socks(_) => false,
         }
     }
 

@@ -1,5 +1,5 @@
 //! Everything that touches the network: listeners with per-network limits, streams that carry their
-//! deadlines through STARTTLS, TLS configurations and certificates, dialers, the resolver, and small documents
+//! deadlines through STARTTLS, TLS configurations and certificates, dialers, SOCKS among them, the resolver, and small documents
 //! over HTTPS.
 //!
 //! Protocols are elsewhere (`mailstead-smtp`, `mailstead-imap` and the engines); decisions about which TLS
@@ -14,7 +14,7 @@ pub mod https;
 pub mod limits;
 mod listener;
 pub mod resolver;
-
+mod socks;
 mod stream;
 pub mod tls;
 
@@ -22,5 +22,5 @@ pub use certificate::{Authority, Identity, Issued};
 pub use dial::{AddressPolicy, Dialer, DirectDialer, Target};
 pub use error::Error;
 pub use listener::{Admission, Connection, ConnectionId, ConnectionIds, Listener, Reception, Refusal};
-
+pub use socks::{Proxy, SocksDialer, SocksError, SocksLogin};
 pub use stream::{Stream, Transport};

@@ -90,13 +90,18 @@ impl Stream {
         Stream { layer, peer, local, reading: Timer::default(), writing: Timer::default(), tls: None }
     }
 
+    /// The same octets, which now go to this peer: something in between passes them on.
+    pub(crate) fn tunnelled(self, peer: SocketAddr, local: SocketAddr) -> Stream {
+        Stream { peer, local, ..self }
+    }
+
     /// Address of the other side.
     #[must_use]
     pub fn peer_addr(&self) -> SocketAddr {
         self.peer
     }
 
-    /// Our address.
+    /// Our address, as the other side sees it where nothing translates; unspecified behind a proxy that does not say.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local

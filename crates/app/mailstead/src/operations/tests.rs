@@ -26,9 +26,14 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// With something more in the configuration.
+    async fn with(more: &str) -> Self {
         let store = TempStore::open().await;
         let file = store.directory().join("mailstead.toml");
-        fs::write(&file, CONFIG).unwrap();
+        fs::write(&file, format!("{CONFIG}{more}")).unwrap();
         Bench { config: ConfigWatch::load(&file).unwrap(), store }
     }
 
@@ -272,7 +277,7 @@ async fn tls_results_and_policies_are_listed() {
         ],
         host: Some(Host::Domain(domain("mx.other.example"))),
         session: Some(TlsSession {
-            sending_mta_ip: [192, 0, 2, 1].into(),
+            sending_mta_ip: Some([192, 0, 2, 1].into()),
             receiving_ip: [192, 0, 2, 25].into(),
             receiving_mx_helo: None,
         }),
@@ -291,4 +296,39 @@ async fn tls_results_and_policies_are_listed() {
     assert_eq!(bench.perform(Request::PolicyCache { form: Form::Words }).await.unwrap(), "no policies");
     let forgotten = bench.perform(Request::PolicyForget { domain: "other.example".into() }).await.unwrap_err();
     assert!(forgotten.contains("no policy of other.example"), "{forgotten}");
+}
+
+#[tokio::test]
+async fn the_route_that_delivery_would_take_is_explained() {
+    let routes = r#"
+[transports.news]
+kind = "relay"
+next-hop = "192.0.2.25:465"
+security = "tls"
+[transports.no]
+kind = "fail"
+text = "Not to them"
+[[route]]
+transport = "news"
+from = ".news.example.org"
+[[route]]
+transport = "no"
+minimum-attempts = 2
+"#;
+    let bench = Bench::with(routes).await;
+    let explained = async |sender: &str, attempts, form| {
+        let (sender, recipient) = (sender.to_owned(), "a@[192.0.2.9]".to_owned());
+        let request = Request::TransportExplain { sender, recipient, attempts, demand: Default::default(), form };
+        bench.perform(request).await.unwrap()
+    };
+    insta::assert_snapshot!(explained("<x@news.example.org>", 2, Form::Words).await);
+    insta::assert_snapshot!(explained("<>", 2, Form::Words).await);
+    let object = |text: String| -> serde_json::Value { serde_json::from_str(&text).unwrap() };
+    let relayed = object(explained("<x@news.example.org>", 0, Form::Json).await);
+    assert_eq!((&relayed["transport"], &relayed["port"]), (&"news".into(), &465.into()));
+    let refused = object(explained("<>", 2, Form::Json).await);
+    assert_eq!((&refused["way"], &refused["transport"]), (&"fail".into(), &"no".into()));
+    assert_eq!((&refused["failure"]["permanent"], &refused["failure"]["status"]), (&true.into(), &"5.7.1".into()));
+    let direct = object(explained("<>", 1, Form::Json).await);
+    assert_eq!((&direct["transport"], &direct["port"]), (&serde_json::Value::Null, &25.into()));
 }

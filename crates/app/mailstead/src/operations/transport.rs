@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use mailstead_dns::{Authenticity, Record, Tlsa};
-use mailstead_names::Address;
+use mailstead_names::{Address, ReversePath};
 use mailstead_queue::explain::{Explanation, HostExplanation, Hosts, Way};
 use mailstead_queue::facts::{HostFacts, Nobody};
 use mailstead_queue::{Demand, Failure as Undelivered, Permanence, Queue};
@@ -19,9 +19,27 @@ use super::Form;
 use crate::dns::{status, with_dnssec};
 use crate::failure::Failure;
 
-pub(super) async fn explain(queue: &Queue, recipient: &str, demand: Demand, form: Form) -> Result<String, Failure> {
-    let address = Address::parse(recipient).map_err(|error| Failure::new(format!("{recipient}: {error}")))?;
-    let explanation = queue.explain(&address, demand).await;
+/// What is asked about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Passage<'a> {
+    /// A reverse-path.
+    pub(super) sender: &'a str,
+    /// An address.
+    pub(super) recipient: &'a str,
+    /// How many attempts were made before.
+    pub(super) attempts: u32,
+}
+
+pub(super) async fn explain(
+    queue: &Queue,
+    Passage { sender, recipient, attempts }: Passage<'_>,
+    demand: Demand,
+    form: Form,
+) -> Result<String, Failure> {
+    let wrong = |what: &str, error| Failure::new(format!("{what}: {error}"));
+    let path = ReversePath::parse(sender).map_err(|error| wrong(sender, error))?;
+    let address = Address::parse(recipient).map_err(|error| wrong(recipient, error))?;
+    let explanation = queue.explain(&path, &address, attempts, demand).await;
     Ok(match form {
         Form::Words => words(recipient, &explanation),
         Form::Json => object(recipient, &explanation).to_string(),
@@ -33,10 +51,12 @@ fn words(recipient: &str, explanation: &Explanation) -> String {
     // Writing to a string cannot fail.
     let _ = match &explanation.way {
         Way::Local => write!(text, "Mail for {recipient} is delivered here."),
-        Way::NoRoute => write!(text, "Mail for {recipient} comes back at once: there is no route to other servers."),
-        Way::Nobody(nobody) => write!(text, "Mail for {recipient} {}", fate(&nobody.failure)),
+        Way::Fail(failure) => write!(text, "Mail for {recipient} {}{}", fate(failure), by(explanation)),
+        Way::Nobody(nobody) => {
+            write!(text, "Mail for {recipient} {}{}", fate(&nobody.failure), by(explanation))
+        }
         Way::Hosts(hosts) => {
-            text = hosts_in_words(recipient, hosts);
+            text = hosts_in_words(recipient, hosts, &by(explanation));
             Ok(())
         }
     };
@@ -44,6 +64,11 @@ fn words(recipient: &str, explanation: &Explanation) -> String {
         results_in_words(&mut text, "  ", &nobody.results);
     }
     text
+}
+
+/// The transport that a route has chosen, on a line of its own.
+fn by(explanation: &Explanation) -> String {
+    explanation.transport.as_ref().map(|name| format!("\n  by: transport {name}")).unwrap_or_default()
 }
 
 /// What a failure would mean.
@@ -55,7 +80,7 @@ fn fate(failure: &Undelivered) -> String {
     format!("{verb} ({}): {}", failure.status, failure.text)
 }
 
-fn hosts_in_words(recipient: &str, hosts: &Hosts) -> String {
+fn hosts_in_words(recipient: &str, hosts: &Hosts, by: &str) -> String {
     let Destination { next_hop, mx, sts } = &hosts.found.destination;
     let (how, policy) = match (next_hop, mx) {
         (NextHop::Route(_), _) => ("the relay that the configuration names".to_owned(), None),
@@ -73,7 +98,11 @@ fn hosts_in_words(recipient: &str, hosts: &Hosts) -> String {
             (how, Some(sts_in_words(sts)))
         }
     };
-    let mut text = format!("Mail for {recipient} goes to the first of these servers that takes it.\n  found by: {how}");
+    let mut text =
+        format!("Mail for {recipient} goes to the first of these servers that takes it.{by}\n  found by: {how}");
+    if hosts.is_proxied {
+        text.push_str("\n  connected to through a proxy");
+    }
     if let Some(policy) = policy {
         let _ = write!(text, "\n  MTA-STS policy: {policy}");
     }
@@ -202,13 +231,24 @@ fn results_in_words(text: &mut String, indent: &str, results: &[TlsResult]) {
 fn object(recipient: &str, explanation: &Explanation) -> Value {
     match &explanation.way {
         Way::Local => json!({ "recipient": recipient, "way": "local" }),
-        Way::NoRoute => json!({ "recipient": recipient, "way": "no-route" }),
-        Way::Nobody(nobody) => {
-            json!({ "recipient": recipient, "way": "nobody", "failure": nobody_object(nobody), "results": results_object(&nobody.results) })
-        }
+        Way::Fail(failure) => json!({
+            "recipient": recipient,
+            "way": "fail",
+            "transport": explanation.transport,
+            "failure": failure_object(failure),
+        }),
+        Way::Nobody(nobody) => json!({
+            "recipient": recipient,
+            "way": "nobody",
+            "transport": explanation.transport,
+            "failure": nobody_object(nobody),
+            "results": results_object(&nobody.results),
+        }),
         Way::Hosts(hosts) => json!({
             "recipient": recipient,
             "way": "hosts",
+            "transport": explanation.transport,
+            "proxy": hosts.is_proxied,
             "port": hosts.port,
             "destination": destination_object(&hosts.found.destination),
             "unusable_mx": hosts.found.unusable,
@@ -219,12 +259,16 @@ fn object(recipient: &str, explanation: &Explanation) -> Value {
 }
 
 fn nobody_object(nobody: &Nobody) -> Value {
-    let permanent = nobody.failure.permanence == Permanence::Permanent;
+    let mut object = failure_object(&nobody.failure);
+    object["is_ours"] = json!(nobody.is_ours);
+    object
+}
+
+fn failure_object(failure: &Undelivered) -> Value {
     json!({
-        "permanent": permanent,
-        "status": nobody.failure.status.to_string(),
-        "text": nobody.failure.text,
-        "is_ours": nobody.is_ours,
+        "permanent": failure.permanence == Permanence::Permanent,
+        "status": failure.status.to_string(),
+        "text": failure.text,
     })
 }
 
@@ -380,7 +424,7 @@ mod tests {
     use mailstead_names::Domain;
     use mailstead_queue::explain::explain;
     use mailstead_queue::facts::{Gatherer, Own, StsPolicies};
-    use mailstead_queue::{InsecureMx, Route, TlsRequirement};
+    use mailstead_queue::{Direct, InsecureMx, TlsRequirement, Transport, TransportKind};
     use mailstead_runtime::BoxFuture;
     use mailstead_testkit::{SeededRandom, Zones};
     use mailstead_tlspolicy::sts::Policy;
@@ -407,7 +451,8 @@ mod tests {
         };
         let address = Address::parse(recipient).unwrap();
         let demand = Demand { requirement, ..Demand::default() };
-        explain(&gatherer, &Route::Direct, &address.host, demand).await
+        let direct = Transport::from(TransportKind::Direct(Direct::default()));
+        explain(&gatherer, &direct, &address.host, demand).await
     }
 
     fn zones() -> Zones {

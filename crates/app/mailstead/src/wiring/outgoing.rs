@@ -1,27 +1,24 @@
 //! The queue, with all that it needs of the rest of the server.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailstead_config::{Config, Directory, Role};
+use mailstead_config::{Config, Directory};
 use mailstead_dns::Resolver;
-use mailstead_names::Host;
-use mailstead_net::tls::{roots_from_file, system_roots};
 use mailstead_net::{AddressPolicy, Dialer, DirectDialer};
 use mailstead_queue::{
-    InsecureMx, Metrics, NextHop, NoTlsResults, OutgoingTls, PolicyFetcher, Queue, Route, RouteSecurity, Services,
-    Settings, StsCache, TlsResultSink,
+    InsecureMx, Metrics, NoTlsResults, OutgoingTls, PolicyFetcher, Queue, Routes, Services, Settings, StsCache,
+    TlsResultSink,
 };
 use mailstead_reports::Ledger;
 use mailstead_runtime::{Clock, Random, Shutdown, Supervisor};
-use mailstead_sasl::client::Credentials;
 use mailstead_smtp_server::{AccountDelivery, Sandbox};
 use mailstead_store::Store;
 use tokio::sync::watch;
 
 use super::addresses;
 use super::local::Delivery;
+use super::routes::{address_policy, roots, routes};
 use crate::binding::Service;
 use crate::failure::Failure;
 
@@ -63,9 +60,9 @@ impl Outgoing<'_> {
         } = self;
         let results: Arc<dyn TlsResultSink> =
             if config.queue.tls_reports { Arc::new(ledger) } else { Arc::new(NoTlsResults) };
-        let settings = settings(config, services);
+        let settings = settings(config, services, routes(config, services, &resolver)?);
         let dialer = |policy| -> Arc<dyn Dialer> { Arc::new(DirectDialer::new(address_policy(config, policy))) };
-        let roots = Arc::new(roots(config)?);
+        let roots = Arc::new(roots(config, None)?);
         let fetcher = PolicyFetcher {
             dialer: dialer(AddressPolicy::Public),
             resolver: Arc::clone(&resolver),
@@ -94,56 +91,12 @@ impl Outgoing<'_> {
     }
 }
 
-/// A sandbox never leaves the machine.
-fn address_policy(config: &Config, otherwise: AddressPolicy) -> AddressPolicy {
-    if config.sandbox.is_some() { AddressPolicy::LoopbackOnly } else { otherwise }
-}
-
-/// Whom to believe who a server is.
-fn roots(config: &Config) -> Result<rustls::RootCertStore, Failure> {
-    let queue = &config.queue;
-    let ca_file = queue.next_hop.as_ref().and_then(|hop| hop.ca_file.as_ref());
-    let mut roots = ca_file.map_or_else(|| Ok(system_roots()), |file| roots_from_file(file))?;
-    if let Some(file) = &queue.extra_ca_file {
-        roots.extend(roots_from_file(file)?.roots);
-    }
-    Ok(roots)
-}
-
-fn settings(config: &Config, services: &[Service]) -> Settings {
-    use mailstead_config::HopSecurity as Configured;
-    let configured = config.queue.next_hop.as_ref().map(|hop| NextHop {
-        host: hop.place.host.clone(),
-        port: hop.place.port,
-        security: match hop.security {
-            Configured::Opportunistic => RouteSecurity::Opportunistic,
-            Configured::StartTls => RouteSecurity::StartTls,
-            Configured::Implicit => RouteSecurity::Implicit,
-        },
-        credentials: hop.credentials.clone().map(|(authcid, password)| Credentials {
-            authzid: None,
-            authcid,
-            password,
-        }),
-    });
-    let ours = |address: SocketAddr| NextHop {
-        host: Host::Ip(address.ip()),
-        port: address.port(),
-        security: RouteSecurity::Opportunistic,
-        credentials: None,
-    };
-    // In a sandbox all mail comes back to ourselves, by SMTP as to anybody.
-    let own = || services.iter().find(|service| service.role == Role::Smtp).map(|service| service.address);
-    let route = match (configured, config.sandbox.is_some()) {
-        (Some(hop), _) => Route::Relay(hop),
-        (None, true) => own().map_or(Route::None, |address| Route::Relay(ours(address))),
-        (None, false) => Route::Direct,
-    };
+fn settings(config: &Config, services: &[Service], routes: Routes) -> Settings {
     let queue = &config.queue;
     let mut addresses = addresses::own(services);
     addresses.extend(&queue.nat_addresses);
     Settings {
-        route,
+        routes,
         addresses,
         sources: addresses::sources(services),
         insecure_mx: if queue.dane_with_insecure_mx { InsecureMx::Used } else { InsecureMx::NotUsed },

@@ -56,7 +56,7 @@ fn signed() -> Zones {
 async fn tlsa_of(zones: Zones) -> TlsaState {
     let gatherer = gatherer(zones);
     let found = gatherer.destination(&HostName::Domain(domain("org.example"))).await.unwrap();
-    gatherer.host(&found.destination, &found.hosts[0]).await.unwrap().host.tlsa
+    gatherer.host(&found.destination, &found.hosts[0], Families::Both).await.unwrap().host.tlsa
 }
 
 #[tokio::test]
@@ -127,10 +127,10 @@ async fn a_domain_without_mx_records_is_its_own_host() {
     let gatherer = gatherer(zones());
     let found = gatherer.destination(&HostName::Domain(domain("org.example"))).await.unwrap();
     assert_eq!(found.destination.mx, MxRecords::Implicit(Authenticity::Secure));
-    let host = gatherer.host(&found.destination, &found.hosts[0]).await.unwrap();
+    let host = gatherer.host(&found.destination, &found.hosts[0], Families::Both).await.unwrap();
     assert_eq!(host.addresses, [IpAddr::from([192, 0, 2, 1])]);
     let found = gatherer.destination(&HostName::Domain(domain("empty.org.example"))).await.unwrap();
-    let nobody = gatherer.host(&found.destination, &found.hosts[0]).await.unwrap_err();
+    let nobody = gatherer.host(&found.destination, &found.hosts[0], Families::Both).await.unwrap_err();
     assert_eq!(nobody.failure.status.to_string(), "5.4.4");
 }
 
@@ -170,7 +170,7 @@ async fn this_server_and_what_comes_after_it_is_left_out() {
     let nobody = find("only.example").await.unwrap_err();
     assert!(nobody.is_ours && nobody.failure.status.to_string() == "5.4.6");
     let found = find("by-address.example").await.unwrap();
-    assert!(gatherer.host(&found.destination, &found.hosts[0]).await.unwrap_err().is_ours);
+    assert!(gatherer.host(&found.destination, &found.hosts[0], Families::Both).await.unwrap_err().is_ours);
     let own = gatherer.destination(&HostName::Ip([192, 0, 2, 99].into())).await;
     assert!(own.unwrap_err().is_ours);
 }
@@ -179,7 +179,7 @@ async fn this_server_and_what_comes_after_it_is_left_out() {
 async fn an_address_is_its_own_host() {
     let gatherer = gatherer(Zones::new());
     let found = gatherer.destination(&HostName::Ip([192, 0, 2, 5].into())).await.unwrap();
-    let host = gatherer.host(&found.destination, &found.hosts[0]).await.unwrap();
+    let host = gatherer.host(&found.destination, &found.hosts[0], Families::Both).await.unwrap();
     assert_eq!((host.addresses, host.host.tlsa), (vec![IpAddr::from([192, 0, 2, 5])], TlsaState::Absent));
 }
 
@@ -253,10 +253,10 @@ async fn unsigned_mx_records_ask_for_no_tlsa_records() {
     let mut gatherer = gatherer(Zones::new());
     gatherer.resolver = Arc::<Zones>::clone(&zones);
     let found = gatherer.destination(&HostName::Domain(domain("org.example"))).await.unwrap();
-    let host = gatherer.host(&found.destination, &found.hosts[0]).await.unwrap();
+    let host = gatherer.host(&found.destination, &found.hosts[0], Families::Both).await.unwrap();
     assert_eq!(host.host.tlsa, TlsaState::Absent);
     assert!(zones.asked().iter().all(|(_, asked)| *asked != RecordType::Tlsa));
     gatherer.insecure_mx = InsecureMx::Used;
-    let host = gatherer.host(&found.destination, &found.hosts[0]).await.unwrap();
+    let host = gatherer.host(&found.destination, &found.hosts[0], Families::Both).await.unwrap();
     assert!(matches!(host.host.tlsa, TlsaState::Usable { .. }));
 }

@@ -49,7 +49,7 @@ fn with_tlsa() -> (ServerTls, Record) {
 }
 
 async fn directly(zones: Zones) -> World {
-    World::outside(zones, Policies::default(), |settings| settings.route = Route::Direct).await
+    World::outside(zones, Policies::default(), |settings| settings.routes = direct()).await
 }
 
 fn dialled(world: &World) -> Vec<String> {
@@ -283,7 +283,7 @@ async fn an_enforced_mta_sts_policy() {
     let policy = Arc::new(Policy::parse(text).unwrap());
     let state = StsState::Policy { policy, fallback: None };
     let policies = Policies(HashMap::from([("other.example".to_owned(), state)]));
-    let world = World::outside(two_hosts(), policies, |settings| settings.route = Route::Direct).await;
+    let world = World::outside(two_hosts(), policies, |settings| settings.routes = direct()).await;
     world.submit(&["a@other.example"]).await;
     let peer = secure_peer(&world, SECOND, Certificates::server(&["mx2.other.example"]), TAKES);
     world.run();
@@ -402,7 +402,10 @@ async fn what_is_explained_is_what_happens() {
     let (tls, record) = with_tlsa();
     let zones = two_hosts().with("_25._tcp.mx1.other.example", record);
     let world = directly(zones.failing("_25._tcp.mx2.other.example", RecordType::Tlsa, LookupErrorKind::Timeout)).await;
-    let explained = world.queue.explain(&Address::parse("a@other.example").unwrap(), Demand::default()).await;
+    let explained = world
+        .queue
+        .explain(&ReversePath::Null, &Address::parse("a@other.example").unwrap(), 0, Demand::default())
+        .await;
     assert!(world.dialer.dialled().is_empty() && world.results.lines().is_empty());
     let Way::Hosts(hosts) = explained.way else { panic!("{explained:?}") };
     let names: Vec<String> = hosts.hosts.iter().map(|host| host.exchange.name.to_string()).collect();
@@ -417,9 +420,15 @@ async fn what_is_explained_is_what_happens() {
     world.run();
     world.empty().await;
     peer.await.unwrap();
-    let local = world.queue.explain(&Address::parse("you@here.example").unwrap(), Demand::default()).await;
+    let local = world
+        .queue
+        .explain(&ReversePath::Null, &Address::parse("you@here.example").unwrap(), 0, Demand::default())
+        .await;
     assert_eq!(local.way, Way::Local);
-    let nobody = world.queue.explain(&Address::parse("a@nowhere.example").unwrap(), Demand::default()).await;
+    let nobody = world
+        .queue
+        .explain(&ReversePath::Null, &Address::parse("a@nowhere.example").unwrap(), 0, Demand::default())
+        .await;
     assert!(matches!(nobody.way, Way::Nobody(nobody) if nobody.failure.status.to_string() == "5.1.2"));
 }
 

@@ -171,7 +171,7 @@ async fn many_messages_to_many_domains() {
     let domains = messages / 10;
     let network = Arc::<Network>::default();
     let world = World::load(Wires(Arc::clone(&network)), Names, |settings| {
-        settings.route = Route::Direct;
+        settings.routes = direct();
         settings.concurrency = CONCURRENCY;
         settings.host_concurrency = HOST_CONCURRENCY;
     })

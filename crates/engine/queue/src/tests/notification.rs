@@ -139,7 +139,7 @@ async fn the_null_sender_is_not_told_of_success() {
 
 #[tokio::test]
 async fn a_server_that_offers_dsn_gets_what_was_asked_for() {
-    let world = World::with(|settings| settings.route = Route::Relay(hop(RouteSecurity::Plaintext))).await;
+    let world = World::with(|settings| settings.routes = relayed(hop(RouteSecurity::Plaintext))).await;
     let recipients = vec![recipient("a@other.example", "SUCCESS"), Address::parse("b@other.example").unwrap().into()];
     world.submit_asking(YOU, recipients, asking(Some(Ret::Headers)), Demand::default()).await;
     let peer = world.peer(
@@ -213,7 +213,7 @@ async fn a_notice_is_protected_as_its_message_was() {
 
 #[tokio::test]
 async fn success_beyond_a_server_without_dsn_is_told_as_relayed() {
-    let world = World::with(|settings| settings.route = Route::Relay(hop(RouteSecurity::Plaintext))).await;
+    let world = World::with(|settings| settings.routes = relayed(hop(RouteSecurity::Plaintext))).await;
     let recipients = vec![recipient("a@other.example", "SUCCESS")];
     world.submit_asking(YOU, recipients, asking(None), Demand::default()).await;
     let peer = world.peer(smtp::ACCEPTS);

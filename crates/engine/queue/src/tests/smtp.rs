@@ -8,7 +8,7 @@ use crate::{Plaintext, TlsRequirement};
 
 #[tokio::test]
 async fn one_transaction_for_all_recipients_of_a_destination_and_an_answer_for_each() {
-    let world = World::with(|settings| settings.route = Route::Relay(hop(RouteSecurity::Plaintext))).await;
+    let world = World::with(|settings| settings.routes = relayed(hop(RouteSecurity::Plaintext))).await;
     world.submit(&["a@other.example", "no@other.example", "later@other.example"]).await;
     let peer = world.peer(
         "S: 220 hop.example ESMTP
@@ -164,7 +164,7 @@ const REQUIRE_TLS: Demand = Demand { requirement: TlsRequirement::RequireTls, pl
 fn verified_hop() -> NextHop {
     let loopback: SocketAddr = "127.0.0.1:25".parse().unwrap();
     let (host, port) = (Host::Ip(loopback.ip()), loopback.port());
-    NextHop { host, port, security: RouteSecurity::StartTls, credentials: None }
+    NextHop { host, port, security: RouteSecurity::StartTls, tls: None, credentials: None }
 }
 
 /// A queue with a message that demands REQUIRETLS, and its relay after TLS has begun.
@@ -173,7 +173,7 @@ async fn requiring_tls(certificate: &[&str], hop: NextHop) -> (World, ScriptedPe
         Host::Ip(ip) => SocketAddr::new(ip, hop.port),
         Host::Domain(_) => panic!("by number only"),
     };
-    let world = World::with(|settings| settings.route = Route::Relay(hop)).await;
+    let world = World::with(|settings| settings.routes = relayed(hop)).await;
     world.submit_as("<you@here.example>", &["a@other.example"], REQUIRE_TLS).await;
     let mut peer = ScriptedPeer::new(world.dialer.expect(address));
     world.run();
@@ -227,7 +227,7 @@ async fn requiretls_waits_where_the_certificate_is_wrong() {
 
 #[tokio::test]
 async fn requiretls_is_given_back_without_dialling_where_the_relay_has_no_tls() {
-    let world = World::with(|settings| settings.route = Route::Relay(hop(RouteSecurity::Plaintext))).await;
+    let world = World::with(|settings| settings.routes = relayed(hop(RouteSecurity::Plaintext))).await;
     world.submit_as("<you@here.example>", &["a@other.example"], REQUIRE_TLS).await;
     world.run();
     world.empty().await;
@@ -237,7 +237,7 @@ async fn requiretls_is_given_back_without_dialling_where_the_relay_has_no_tls() 
 
 #[tokio::test]
 async fn a_server_that_takes_few_recipients_gets_the_rest_at_once() {
-    let world = World::with(|settings| settings.route = Route::Relay(hop(RouteSecurity::Plaintext))).await;
+    let world = World::with(|settings| settings.routes = relayed(hop(RouteSecurity::Plaintext))).await;
     world.submit(&["a@other.example", "b@other.example", "c@other.example"]).await;
     let peer = world.peer(
         "S: 220 hop
@@ -275,7 +275,7 @@ async fn a_server_that_takes_few_recipients_gets_the_rest_at_once() {
 
 #[tokio::test]
 async fn when_nobody_answers_the_other_messages_do_not_try() {
-    let world = World::with(|settings| settings.route = Route::Relay(hop(RouteSecurity::Plaintext))).await;
+    let world = World::with(|settings| settings.routes = relayed(hop(RouteSecurity::Plaintext))).await;
     world.submit(&["a@other.example"]).await;
     world.submit(&["b@other.example"]).await;
     world.run();
@@ -287,7 +287,7 @@ async fn when_nobody_answers_the_other_messages_do_not_try() {
 
 #[tokio::test]
 async fn an_internationalised_address_needs_a_server_that_takes_it() {
-    let world = World::with(|settings| settings.route = Route::Relay(hop(RouteSecurity::Plaintext))).await;
+    let world = World::with(|settings| settings.routes = relayed(hop(RouteSecurity::Plaintext))).await;
     world.submit(&["jörg@other.example"]).await;
     let peer = world.peer("S: 220 hop\n C: EHLO here.example\n S: 250 hop\n C: QUIT\n S: 221 bye");
     world.run();
@@ -300,7 +300,7 @@ async fn an_internationalised_address_needs_a_server_that_takes_it() {
 
 #[tokio::test]
 async fn a_connection_lost_after_the_message_is_tried_again() {
-    let world = World::with(|settings| settings.route = Route::Relay(hop(RouteSecurity::Plaintext))).await;
+    let world = World::with(|settings| settings.routes = relayed(hop(RouteSecurity::Plaintext))).await;
     world.submit(&["a@other.example"]).await;
     let peer = world.peer(
         "S: 220 hop
@@ -327,7 +327,7 @@ async fn a_connection_lost_after_the_message_is_tried_again() {
 
 #[tokio::test]
 async fn a_server_that_refuses_to_serve_is_asked_again_later() {
-    let world = World::with(|settings| settings.route = Route::Relay(hop(RouteSecurity::Plaintext))).await;
+    let world = World::with(|settings| settings.routes = relayed(hop(RouteSecurity::Plaintext))).await;
     world.submit(&["a@other.example"]).await;
     let peer = world.peer("S: 554 5.7.1 not today\n S: <close>");
     world.run();
@@ -339,7 +339,7 @@ async fn a_server_that_refuses_to_serve_is_asked_again_later() {
 
 #[tokio::test]
 async fn a_next_hop_that_must_be_verified_and_is_another_gets_nothing() {
-    let world = World::with(|settings| settings.route = Route::Relay(hop(RouteSecurity::Implicit))).await;
+    let world = World::with(|settings| settings.routes = relayed(hop(RouteSecurity::Implicit))).await;
     world.submit(&["a@other.example"]).await;
     let mut peer = ScriptedPeer::new(world.dialer.expect(address()));
     world.run();
@@ -359,9 +359,10 @@ async fn credentials_are_shown_to_the_verified_server_only() {
         host: Host::Ip(loopback.ip()),
         port: loopback.port(),
         security: RouteSecurity::Implicit,
+        tls: None,
         credentials: Some(credentials),
     };
-    let world = World::with(|settings| settings.route = Route::Relay(next_hop)).await;
+    let world = World::with(|settings| settings.routes = relayed(next_hop)).await;
     world.submit(&["a@other.example"]).await;
     let mut peer = ScriptedPeer::new(world.dialer.expect(loopback));
     world.run();
@@ -389,18 +390,20 @@ async fn credentials_are_shown_to_the_verified_server_only() {
 }
 
 #[tokio::test]
-async fn without_a_route_mail_for_elsewhere_comes_back_at_once() {
-    let world = World::with(|settings| settings.route = Route::None).await;
+async fn what_must_not_leave_comes_back_at_once() {
+    let world =
+        World::with(|settings| settings.routes = Routes::only(TransportKind::refusal(550, "Not from here").into()))
+            .await;
     world.submit(&["a@other.example"]).await;
     world.run();
     world.empty().await;
-    assert_eq!(world.accounts.delivered()[0].status("Status").as_deref(), Some("5.4.4"));
+    assert_eq!(world.accounts.delivered()[0].status("Status").as_deref(), Some("5.7.1"));
 }
 
 #[tokio::test]
 async fn no_more_destinations_at_once_than_the_settings_say_and_one_connection_to_each() {
     let world = World::with(|settings| {
-        settings.route = Route::Relay(hop(RouteSecurity::Plaintext));
+        settings.routes = relayed(hop(RouteSecurity::Plaintext));
         settings.concurrency = 2;
     })
     .await;

@@ -59,7 +59,7 @@ fn session(at: Timestamp, results: Vec<TlsResult>) -> TlsResults {
         results,
         host: Some(Host::Domain(domain("mx.other.example"))),
         session: Some(TlsSession {
-            sending_mta_ip: ip(1),
+            sending_mta_ip: Some(ip(1)),
             receiving_ip: ip(25),
             receiving_mx_helo: Some("called.example".to_owned()),
         }),
