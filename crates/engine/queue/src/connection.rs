@@ -371,7 +371,8 @@ pub(crate) fn request_failure(error: &RequestError) -> Failure {
         RequestError::NotOffered("REQUIRETLS") => {
             Failure::permanent(7, 30, "The server does not offer REQUIRETLS, which the message demands")
         }
-        // RFC 6531 §3.6.2 and its enhanced status for it.
+        RequestError::NotOffered("8BITMIME") => Failure::permanent(6, 3, "The server takes 7-bit messages only"),
+        // RFC 6531 §3.2, with the enhanced status of its §4.2.
         RequestError::NotOffered(_) => {
             Failure::permanent(6, 7, "The server does not take internationalised addresses and headers (SMTPUTF8)")
         }

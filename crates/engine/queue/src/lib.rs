@@ -18,6 +18,7 @@ mod connection;
 mod courier;
 mod demand;
 mod error;
+mod form;
 mod host_slots;
 mod local;
 mod metrics;

@@ -64,7 +64,8 @@ pub struct Envelope {
     pub recipients: Vec<EnvelopeRecipient>,
     /// Whether the sender declared or the message has 8-bit content (RFC 6152).
     pub eight_bit: bool,
-    /// Whether the message needs SMTPUTF8 (RFC 6531); addresses that do are noticed without it.
+    /// Whether a header field of the message is not ASCII (RFC 6532), so that every recipient's server must offer
+    /// SMTPUTF8 (RFC 6531). What the addresses need is noticed without it: the sender's by all, a recipient's by itself.
     pub smtputf8: bool,
     /// What the sender asks to be told about delivery.
     pub notification: Notification,
@@ -181,8 +182,10 @@ impl Inner {
         let now = self.services.clock.now();
         let mut seen = std::collections::HashSet::new();
         recipients.retain(|recipient| seen.insert(recipient.address.clone()));
-        let international = recipients.iter().any(|recipient| recipient.address.needs_smtputf8());
+        // What stands in front may name the only recipient.
+        let international = !prefix.is_ascii();
         let smtputf8 = smtputf8 || sender.needs_smtputf8() || international;
+        let eight_bit = eight_bit || international;
         let recipients = recipients
             .into_iter()
             .map(|EnvelopeRecipient { address, notify, orcpt }| NewRecipient {

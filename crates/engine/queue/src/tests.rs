@@ -1,5 +1,6 @@
 //! Scenarios of the queue: a store on the disk, a clock moved by hand, servers that play a script.
 
+mod conversion;
 mod direct;
 mod load;
 mod local;
@@ -283,6 +284,22 @@ impl World {
         };
         let prefix = b"Received: by here.example\r\n".to_vec();
         self.queue.enqueue(envelope, prefix, staged, demand, MessageClass::Submission).await.unwrap();
+    }
+
+    /// Queues a message whose header and body say what it needs.
+    async fn submit_message(&self, recipients: &[&str], message: &str) {
+        let staged = self.stage(message).await;
+        let structure = Structure::scan(message.as_bytes());
+        let envelope = Envelope {
+            submitter: Some(SUBMITTER),
+            sender: ReversePath::parse("<you@here.example>").unwrap(),
+            recipients: recipients.iter().map(|text| Address::parse(text).unwrap().into()).collect(),
+            eight_bit: structure.has_8bit(),
+            smtputf8: structure.needs_smtputf8(),
+            notification: Notification::default(),
+        };
+        let (demand, class) = (Demand::default(), MessageClass::Submission);
+        self.queue.enqueue(envelope, Vec::new(), staged, demand, class).await.unwrap();
     }
 
     async fn rows(&self) -> Vec<QueueRow> {

@@ -132,6 +132,7 @@ impl Connection {
         let mut prefix = submission_trace(&server.settings.hostname, &origin, &sender, &recipients);
         prefix.push_str(&signed.map(|signed| signatures(&signed, &origin)).unwrap_or_default());
         let (count, size) = (recipients.len(), staged.size());
+        let structure = staged.content().structure();
         let envelope = Envelope {
             submitter: Some(user.account.id()),
             sender: sender.clone(),
@@ -139,8 +140,10 @@ impl Connection {
                 .into_iter()
                 .map(|Recipient { address, notify, orcpt, .. }| EnvelopeRecipient { address, notify, orcpt })
                 .collect(),
-            eight_bit: staged.content().structure().has_8bit(),
-            smtputf8: origin.with.smtputf8,
+            eight_bit: structure.has_8bit(),
+            // What the message needs, not what the client declared: programs declare it whenever they could need it, and
+            // where nothing does it is not asked of the next server (RFC 6531 §3.4).
+            smtputf8: structure.needs_smtputf8(),
             notification: Notification { ret, envid },
         };
         let queue = &server.services.queue;

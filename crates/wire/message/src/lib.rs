@@ -1,5 +1,5 @@
 //! Internet messages as bytes in and values out: header fields, MIME structure with exact offsets, decoded text,
-//! composing, delivery status notifications and the downgrade of internationalised mail.
+//! composing, delivery status notifications, the downgrade of internationalised mail and the conversion of 8-bit mail.
 //!
 //! Implements RFC 5322, RFC 2045 to 2047, RFC 2183, RFC 2231, RFC 3464, RFC 5256 §2.1, RFC 6522, RFC 6532, RFC 6533 and
 //! RFC 6857. Nothing here does I/O, keeps time or knows a mailbox; malformed input is an ordinary value, never an error
@@ -16,6 +16,7 @@ pub mod envelope;
 pub mod header;
 pub mod id;
 pub mod param;
+pub mod seven_bit;
 pub mod structure;
 pub mod subject;
 pub mod text;

@@ -116,7 +116,7 @@ pub struct NewQueued {
     pub prefix: Vec<u8>,
     /// Whether a body part is 8-bit (RFC 6152).
     pub eight_bit: bool,
-    /// Whether it needs SMTPUTF8 (RFC 6531).
+    /// Whether it needs SMTPUTF8 (RFC 6531), whoever the recipient is.
     pub smtputf8: bool,
     /// What is demanded of its delivery.
     pub demand: Payload,
@@ -160,7 +160,7 @@ pub struct QueueRow {
     pub size: u64,
     /// Whether a body part is 8-bit.
     pub eight_bit: bool,
-    /// Whether it needs SMTPUTF8.
+    /// Whether it needs SMTPUTF8, whoever the recipient is.
     pub smtputf8: bool,
     /// What is demanded of its delivery.
     pub demand: Payload,

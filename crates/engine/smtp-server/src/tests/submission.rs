@@ -246,6 +246,44 @@ async fn a_wish_about_tls_is_kept() {
     assert_eq!(wishes, [false, true]);
 }
 
+/// RFC 6531 §3.4: what counts is what the message needs. Recipients are looked at one by one, where it goes out.
+#[tokio::test(start_paused = true)]
+async fn smtputf8_that_was_declared_in_vain_is_forgotten() {
+    let scene = Scene::for_submission().await;
+    let mut client = jane(&scene).await;
+    let international = format!("Subject: grüß\r\n{MESSAGE}");
+    let plain = MESSAGE.to_owned();
+    let inside = format!(
+        "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n{}\r\n--b\r\nX: grüß\r\n\r\nx\r\n--b--",
+        MESSAGE.strip_suffix("body").unwrap()
+    );
+    let eight_bit = format!("{MESSAGE} grüß");
+    let mut expected = Vec::new();
+    for (message, recipients, needs) in [
+        (&plain, &["a@elsewhere.example"][..], (false, false)),
+        (&plain, &["a@elsewhere.example", "jörg@elsewhere.example"], (false, false)),
+        (&plain, &["a@grün.example", "b@grün.example"], (false, false)),
+        (&eight_bit, &["a@elsewhere.example"], (false, true)),
+        (&international, &["a@elsewhere.example"], (true, true)),
+        (&inside, &["a@elsewhere.example"], (true, true)),
+        // It is named in our Received field.
+        (&plain, &["jörg@elsewhere.example"], (true, true)),
+    ] {
+        client.say("MAIL FROM:<jane@example.org> SMTPUTF8 BODY=8BITMIME\r\n").await;
+        client.hear("250 2.1.0 sender ok").await;
+        for recipient in recipients {
+            client.play(&format!("C: RCPT TO:<{recipient}>\nS: 250 2.1.5 recipient ok")).await;
+        }
+        client.play("C: DATA\nS: 354 send the message, end with a dot on a line").await;
+        client.say(&format!("{message}\r\n.\r\n")).await;
+        client.hear("250 2.0.0 it is queued").await;
+        expected.extend(recipients.iter().map(|_| needs));
+    }
+    let queued = scene.queued().await;
+    let needs: Vec<(bool, bool)> = queued.iter().map(|queued| (queued.row.smtputf8, queued.row.eight_bit)).collect();
+    assert_eq!(needs, expected);
+}
+
 #[tokio::test(start_paused = true)]
 async fn accounts_have_an_allowance() {
     let mut setting = Setting { passwords: &["jane"], ..Setting::new() };

@@ -6,6 +6,7 @@ use crate::charset;
 use crate::header::Fields;
 use crate::structure::{Part, Shape, Structure};
 
+mod base64;
 mod html;
 mod preview;
 mod quoted;
@@ -13,6 +14,7 @@ mod quoted;
 mod tests;
 mod transfer;
 
+pub use base64::Base64;
 pub use preview::preview;
 pub use quoted::QuotedPrintable;
 pub use transfer::Transfer;

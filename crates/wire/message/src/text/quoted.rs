@@ -4,7 +4,8 @@
 const LINE: usize = 76;
 
 /// Encodes text whose lines end in CRLF. Line ends stay line ends; lines that are too long get soft breaks, and what is
-/// decoded from it is octet for octet what was encoded.
+/// decoded from it is octet for octet what was encoded. No line begins with `--`, so that none can be a delimiter of a
+/// multipart (RFC 2046 §5.1.1), wherever lines are broken.
 ///
 /// ```
 /// use mailstead_message::text::QuotedPrintable;
@@ -62,6 +63,8 @@ impl QuotedPrintable {
                 out.extend_from_slice(b"=\r\n");
                 self.line = 0;
             }
+            let dashes = self.line == 0 && octet == b'-' && rest.starts_with(b"-");
+            let (literal, width) = if dashes { (false, 3) } else { (literal, width) };
             if literal {
                 out.push(octet);
             } else {
@@ -94,12 +97,13 @@ mod tests {
         /// Text comes back as it was, in whatever pieces it went, and no line is too long.
         #[test]
         fn what_is_encoded_comes_back(
-            lines in proptest::collection::vec("[ -~\t=é\r\u{1}]{0,200}", 0..5),
+            lines in proptest::collection::vec("[ -~\t=é\r\u{1}]{0,200}|-{0,200}", 0..5),
             cuts in proptest::collection::vec(0_usize..600, 0..4),
         ) {
             let text = lines.join("\r\n").into_bytes();
             let whole = QuotedPrintable::encode(&text);
             prop_assert_eq!(decoded(&whole), text.clone());
+            prop_assert!(whole.split(|octet| *octet == b'\n').all(|line| !line.starts_with(b"--")));
             let too_long = whole.split(|octet| *octet == b'\n').find(|line| line.len() > LINE + 1);
             prop_assert!(too_long.is_none(), "{:?}", too_long);
 

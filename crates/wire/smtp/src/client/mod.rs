@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use mailstead_names::{EhloName, Secret};
 
 use crate::data::{BareLineEnding, Encoder};
-use crate::{Extension, Extensions, Mail, Orcpt, Rcpt, Reply, ReplyError, ReplyParser, Severity};
+use crate::{Body, Extension, Extensions, Mail, Orcpt, Rcpt, Reply, ReplyError, ReplyParser, Severity};
 use transaction::{Step, Transaction};
 
 pub use transaction::{Outcome, Recipient, Stage};
@@ -217,8 +217,9 @@ impl Session {
     }
 
     /// Begins a transaction. `mail` and `recipients` say what the message needs; a parameter the server does not know is
-    /// left out, except SMTPUTF8, which is required where a path or `mail` needs it, and REQUIRETLS. Recipients beyond
-    /// the server's limit (RFC 9422) are reported as [`Recipient::NotSent`] and can follow in another transaction.
+    /// left out, except SMTPUTF8, which is required where a path or `mail` needs it, REQUIRETLS, and BODY=8BITMIME: a
+    /// message that has 8-bit octets must not be sent without it (RFC 6152 §3). Recipients beyond the server's limit
+    /// (RFC 9422) are reported as [`Recipient::NotSent`] and can follow in another transaction.
     ///
     /// Where the server does not offer DSN, what RFC 3461 §5.2.2 asks of the last server that does is the caller's.
     pub fn transact(&mut self, mail: Mail, mut recipients: Vec<Rcpt>) -> Result<(), RequestError> {
@@ -232,6 +233,9 @@ impl Session {
             || recipients.iter().any(|recipient| recipient.to.needs_smtputf8());
         if needs_utf8 && !offers(Extension::SmtpUtf8) {
             return Err(RequestError::NotOffered("SMTPUTF8"));
+        }
+        if mail.body == Some(Body::EightBitMime) && !offers(Extension::EightBitMime) {
+            return Err(RequestError::NotOffered("8BITMIME"));
         }
         if mail.require_tls && !offers(Extension::RequireTls) {
             return Err(RequestError::NotOffered("REQUIRETLS"));

@@ -334,6 +334,8 @@ fn requests_that_cannot_be_met_are_not_sent() {
     assert_eq!(session.transact(mail(), to.clone()), Err(RequestError::TooLarge { maximum: 8 }));
     assert_eq!(session.transact(mail(), Vec::new()), Err(RequestError::NoRecipients));
     assert_eq!(session.transact(mail(), vec![rcpt("\u{e9}@mx.example")]), Err(RequestError::NotOffered("SMTPUTF8")));
+    let eight_bit = Mail { body: Some(Body::EightBitMime), ..Mail::new(ReversePath::Null) };
+    assert_eq!(session.transact(eight_bit, to), Err(RequestError::NotOffered("8BITMIME")));
     assert_eq!(session.authenticate("PLAIN", None), Err(RequestError::NotOffered("the mechanism")));
     assert_eq!(session.start_tls(), Err(RequestError::NotOffered("STARTTLS")));
     assert!(session.take_output().is_empty());
