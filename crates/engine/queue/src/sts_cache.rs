@@ -111,6 +111,7 @@ impl StsCache {
         let now = self.clock.now();
         match consult(entry.as_ref(), announced, now) {
             Step::Settled(state) => {
+                self.suspected(domain, announced, &state);
                 match (&entry, announced) {
                     (Some(Entry::Policy { policy, .. }), Announced::Nothing) if policy.mode == Mode::None => {
                         self.forget(domain).await;
@@ -135,20 +136,26 @@ impl StsCache {
         let slot = self.fetches.acquire().await;
         let fetched = self.fetcher.fetch(domain).await;
         drop(slot);
-        match &fetched {
-            Ok(policy) => tracing::info!(%domain, mode = %policy.mode, id = record.id, "MTA-STS policy fetched"),
-            Err(error) => tracing::info!(%domain, id = record.id, %error, "MTA-STS policy not fetched"),
-        }
-        let (state, settled) = settle(entry, record, fetched, self.clock.now());
-        let settled = match (entry, settled) {
-            // Nobody needed it: it grows no younger by being refreshed.
-            (Some(Entry::Policy { used, .. }), Entry::Policy { policy, id, fetched, .. })
-                if purpose == Purpose::Refresh =>
-            {
-                Entry::Policy { policy, id, fetched, used: *used }
+        let failure = fetched.as_ref().err().map(ToString::to_string);
+        let (state, mut settled) = settle(entry, record, fetched, self.clock.now());
+        let id = &record.id;
+        match (&state, failure) {
+            // RFC 8461 §3.3: somebody should know before the old one ends.
+            (StsState::Policy { policy, .. }, Some(error)) if policy.mode != Mode::None => {
+                tracing::warn!(%domain, id, error, "MTA-STS policy not renewed; the one that is kept stays in force");
             }
-            (_, settled) => settled,
-        };
+            (_, Some(error)) => tracing::info!(%domain, id, error, "MTA-STS policy not fetched"),
+            (StsState::Policy { policy, .. }, None) => {
+                tracing::info!(%domain, mode = %policy.mode, id, "MTA-STS policy fetched");
+            }
+            (_, None) => {}
+        }
+        if purpose == Purpose::Refresh
+            && let (Some(Entry::Policy { used: before, .. }), Entry::Policy { used, .. }) = (entry, &mut settled)
+        {
+            // Nobody needed it: it grows no younger by being refreshed.
+            *used = *before;
+        }
         let put = self.store.put(stored::encode(domain, &settled)).await;
         self.logged(domain, put);
         state
@@ -170,6 +177,15 @@ impl StsCache {
     async fn forget(&self, domain: &Domain) {
         let removed = self.store.remove(domain.as_ascii()).await;
         self.logged(domain, removed.map(drop));
+    }
+
+    /// A record that goes before its policy ends may have been taken away by somebody who does not want it obeyed
+    /// (RFC 8461 §10.2).
+    fn suspected(&self, domain: &Domain, announced: &Announced, state: &StsState) {
+        let gone = matches!(announced, Announced::Nothing | Announced::Malformed(_));
+        if let (true, StsState::Policy { policy, fallback: Some(reason) }) = (gone, state) {
+            tracing::error!(%domain, mode = %policy.mode, %reason, "MTA-STS record is gone; its policy stays in force");
+        }
     }
 
     /// What is not kept is fetched again; a delivery does not depend on it.
