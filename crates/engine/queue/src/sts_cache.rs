@@ -207,12 +207,13 @@ impl StsCache {
             .collect())
     }
 
-    /// Forgets what is kept of a domain, so that it is fetched anew. Says whether there was something.
+    /// Forgets what is kept of a domain, so that it is fetched anew. Says whether there was something. A fetch under way
+    /// ends first, lest it puts back what is to go.
     ///
     /// # Errors
     /// The store's.
     pub async fn remove(&self, domain: &Domain) -> mailstead_store::Result<bool> {
-        self.store.remove(domain.as_ascii()).await
+        self.in_turn(domain, self.store.remove(domain.as_ascii())).await
     }
 
     /// Refreshes and drops what nobody asked for, at the start and every day, until the shutdown begins.
@@ -239,7 +240,7 @@ impl StsCache {
                 let Ok(domain) = Domain::parse_lenient(&stored.domain) else { continue };
                 match stored::decode(stored).map(|entry| entry.fate(self.clock.now())) {
                     Some(Fate::Refresh) => old.push((self.random.number(), domain)),
-                    Some(Fate::Drop) => self.forget(&domain).await,
+                    Some(Fate::Drop) => self.attend(&domain).await,
                     Some(Fate::Keep) | None => {}
                 }
             }
@@ -251,20 +252,27 @@ impl StsCache {
         old.sort();
         let pause = MOST_PAUSE.min(SPREAD / u32::try_from(old.len().max(1)).unwrap_or(u32::MAX));
         for (_, domain) in old {
-            self.refresh(&domain).await;
+            self.attend(&domain).await;
             self.sleep(pause).await;
         }
     }
 
-    /// Fetches a policy anew although its record may not have changed (RFC 8461 §5.1: before it ends).
-    async fn refresh(&self, domain: &Domain) {
-        let announced = announced(&*self.fetcher.resolver, domain).await;
+    /// Does what is due with the entry as it is now: since it was listed, hours ago perhaps, a delivery may have renewed
+    /// it or an operator removed it. What is refreshed is fetched although its record may not have changed (RFC 8461
+    /// §3.3: before it ends).
+    async fn attend(&self, domain: &Domain) {
         let work = async {
-            match (self.entry(domain).await, &announced) {
-                (Ok(entry @ Some(_)), Announced::Record(record)) => {
-                    self.fetch(domain, entry.as_ref(), record, Purpose::Refresh).await;
+            let Ok(Some(entry)) = self.entry(domain).await else { return };
+            match entry.fate(self.clock.now()) {
+                Fate::Keep => {}
+                Fate::Drop => self.forget(domain).await,
+                Fate::Refresh => {
+                    let announced = announced(&*self.fetcher.resolver, domain).await;
+                    drop(match &announced {
+                        Announced::Record(record) => self.fetch(domain, Some(&entry), record, Purpose::Refresh).await,
+                        _ => self.consult(domain, &announced, Purpose::Refresh).await,
+                    });
                 }
-                _ => drop(self.consult(domain, &announced, Purpose::Refresh).await),
             }
         };
         self.in_turn(domain, work).await;

@@ -238,6 +238,43 @@ async fn that_a_policy_is_needed_is_noted_once_a_day() {
 }
 
 #[tokio::test]
+async fn upkeep_leaves_alone_what_changed_since_it_was_listed() {
+    let setting = Setting::new().await;
+    let cache = setting.cache(zones(Some("v=STSv1; id=1")));
+    // Removed by an operator: nobody sends to this domain, and nothing is fetched.
+    cache.attend(&other()).await;
+    assert_eq!((setting.fetches(), setting.stored().await), (0, None));
+    // Renewed by a delivery: neither fetched again nor dropped.
+    let host = setting.host(ENFORCE);
+    cache.state(&other()).await;
+    host.await.unwrap();
+    cache.attend(&other()).await;
+    assert_eq!(setting.fetches(), 1);
+    assert!(setting.stored().await.is_some());
+    // What is over by now goes, without being asked for.
+    setting.clock.advance(Duration::from_secs(7 * DAY));
+    cache.attend(&other()).await;
+    assert_eq!((setting.fetches(), setting.stored().await), (1, None));
+}
+
+#[tokio::test]
+async fn a_removal_waits_for_the_fetch_under_way() {
+    let setting = Setting::new().await;
+    let cache = setting.cache(zones(Some("v=STSv1; id=1")));
+    let domain = other();
+    let host = setting.host(ENFORCE);
+    let (state, removed) = tokio::join!(cache.state(&domain), async {
+        while setting.fetches() == 0 {
+            tokio::task::yield_now().await;
+        }
+        cache.remove(&domain).await.unwrap()
+    });
+    host.await.unwrap();
+    assert_eq!((words(&state).as_str(), removed), ("enforce", true));
+    assert_eq!(setting.stored().await, None);
+}
+
+#[tokio::test]
 async fn upkeep_refreshes_what_lives_and_drops_what_is_over() {
     let setting = Setting::new().await;
     let host = setting.host(ENFORCE);
