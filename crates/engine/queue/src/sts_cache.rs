@@ -111,6 +111,7 @@ impl StsCache {
         let now = self.clock.now();
         match consult(entry.as_ref(), announced, now) {
             Step::Settled(state) => {
+                self.suspected(domain, announced, &state);
                 match (&entry, announced) {
                     (Some(Entry::Policy { policy, .. }), Announced::Nothing) if policy.mode == Mode::None => {
                         self.forget(domain).await;
@@ -135,20 +136,26 @@ impl StsCache {
         let slot = self.fetches.acquire().await;
         let fetched = self.fetcher.fetch(domain).await;
         drop(slot);
-        match &fetched {
-            Ok(policy) => tracing::info!(%domain, mode = %policy.mode, id = record.id, "MTA-STS policy fetched"),
-            Err(error) => tracing::info!(%domain, id = record.id, %error, "MTA-STS policy not fetched"),
-        }
-        let (state, settled) = settle(entry, record, fetched, self.clock.now());
-        let settled = match (entry, settled) {
-            // Nobody needed it: it grows no younger by being refreshed.
-            (Some(Entry::Policy { used, .. }), Entry::Policy { policy, id, fetched, .. })
-                if purpose == Purpose::Refresh =>
-            {
-                Entry::Policy { policy, id, fetched, used: *used }
+        let failure = fetched.as_ref().err().map(ToString::to_string);
+        let (state, mut settled) = settle(entry, record, fetched, self.clock.now());
+        let id = &record.id;
+        match (&state, failure) {
+            // RFC 8461 §3.3: somebody should know before the old one ends.
+            (StsState::Policy { policy, .. }, Some(error)) if policy.mode != Mode::None => {
+                tracing::warn!(%domain, id, error, "MTA-STS policy not renewed; the one that is kept stays in force");
             }
-            (_, settled) => settled,
-        };
+            (_, Some(error)) => tracing::info!(%domain, id, error, "MTA-STS policy not fetched"),
+            (StsState::Policy { policy, .. }, None) => {
+                tracing::info!(%domain, mode = %policy.mode, id, "MTA-STS policy fetched");
+            }
+            (_, None) => {}
+        }
+        if purpose == Purpose::Refresh
+            && let (Some(Entry::Policy { used: before, .. }), Entry::Policy { used, .. }) = (entry, &mut settled)
+        {
+            // Nobody needed it: it grows no younger by being refreshed.
+            *used = *before;
+        }
         let put = self.store.put(stored::encode(domain, &settled)).await;
         self.logged(domain, put);
         state
@@ -172,6 +179,15 @@ impl StsCache {
         self.logged(domain, removed.map(drop));
     }
 
+    /// A record that goes before its policy ends may have been taken away by somebody who does not want it obeyed
+    /// (RFC 8461 §10.2).
+    fn suspected(&self, domain: &Domain, announced: &Announced, state: &StsState) {
+        let gone = matches!(announced, Announced::Nothing | Announced::Malformed(_));
+        if let (true, StsState::Policy { policy, fallback: Some(reason) }) = (gone, state) {
+            tracing::error!(%domain, mode = %policy.mode, %reason, "MTA-STS record is gone; its policy stays in force");
+        }
+    }
+
     /// What is not kept is fetched again; a delivery does not depend on it.
     fn logged(&self, domain: &Domain, written: mailstead_store::Result<()>) {
         if let Err(error) = written {
@@ -191,12 +207,13 @@ impl StsCache {
             .collect())
     }
 
-    /// Forgets what is kept of a domain, so that it is fetched anew. Says whether there was something.
+    /// Forgets what is kept of a domain, so that it is fetched anew. Says whether there was something. A fetch under way
+    /// ends first, lest it puts back what is to go.
     ///
     /// # Errors
     /// The store's.
     pub async fn remove(&self, domain: &Domain) -> mailstead_store::Result<bool> {
-        self.store.remove(domain.as_ascii()).await
+        self.in_turn(domain, self.store.remove(domain.as_ascii())).await
     }
 
     /// Refreshes and drops what nobody asked for, at the start and every day, until the shutdown begins.
@@ -223,7 +240,7 @@ impl StsCache {
                 let Ok(domain) = Domain::parse_lenient(&stored.domain) else { continue };
                 match stored::decode(stored).map(|entry| entry.fate(self.clock.now())) {
                     Some(Fate::Refresh) => old.push((self.random.number(), domain)),
-                    Some(Fate::Drop) => self.forget(&domain).await,
+                    Some(Fate::Drop) => self.attend(&domain).await,
                     Some(Fate::Keep) | None => {}
                 }
             }
@@ -235,20 +252,27 @@ impl StsCache {
         old.sort();
         let pause = MOST_PAUSE.min(SPREAD / u32::try_from(old.len().max(1)).unwrap_or(u32::MAX));
         for (_, domain) in old {
-            self.refresh(&domain).await;
+            self.attend(&domain).await;
             self.sleep(pause).await;
         }
     }
 
-    /// Fetches a policy anew although its record may not have changed (RFC 8461 §5.1: before it ends).
-    async fn refresh(&self, domain: &Domain) {
-        let announced = announced(&*self.fetcher.resolver, domain).await;
+    /// Does what is due with the entry as it is now: since it was listed, hours ago perhaps, a delivery may have renewed
+    /// it or an operator removed it. What is refreshed is fetched although its record may not have changed (RFC 8461
+    /// §3.3: before it ends).
+    async fn attend(&self, domain: &Domain) {
         let work = async {
-            match (self.entry(domain).await, &announced) {
-                (Ok(entry @ Some(_)), Announced::Record(record)) => {
-                    self.fetch(domain, entry.as_ref(), record, Purpose::Refresh).await;
+            let Ok(Some(entry)) = self.entry(domain).await else { return };
+            match entry.fate(self.clock.now()) {
+                Fate::Keep => {}
+                Fate::Drop => self.forget(domain).await,
+                Fate::Refresh => {
+                    let announced = announced(&*self.fetcher.resolver, domain).await;
+                    drop(match &announced {
+                        Announced::Record(record) => self.fetch(domain, Some(&entry), record, Purpose::Refresh).await,
+                        _ => self.consult(domain, &announced, Purpose::Refresh).await,
+                    });
                 }
-                _ => drop(self.consult(domain, &announced, Purpose::Refresh).await),
             }
         };
         self.in_turn(domain, work).await;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use mailstead_names::Domain;
 use mailstead_queue::{CachedPolicy, StsCache};
-use mailstead_tlspolicy::sts::Entry;
+use mailstead_tlspolicy::sts::{Entry, Missed};
 use serde_json::{Value, json};
 
 use super::Form;
@@ -50,8 +50,8 @@ fn words(policy: &CachedPolicy) -> String {
     // Writing to a string cannot fail.
     let _ = match &policy.entry {
         None => write!(text, ": written by a newer version of this program, which this one cannot read"),
-        Some(Entry::Failed { reason, at, .. }) => write!(text, ": not to be had at {at:.0}: {reason}"),
-        Some(Entry::Policy { policy, id, fetched, used }) => {
+        Some(Entry::Failed(Missed { reason, at, .. })) => write!(text, ": not to be had at {at:.0}: {reason}"),
+        Some(Entry::Policy { policy, id, fetched, used, missed }) => {
             let hosts: Vec<String> = policy.mx.iter().map(ToString::to_string).collect();
             let end = end(*fetched, policy.max_age);
             write!(
@@ -60,6 +60,10 @@ fn words(policy: &CachedPolicy) -> String {
                 policy.mode,
                 hosts.join(" ")
             )
+            .and_then(|()| match missed {
+                Some(Missed { reason, id, at }) => write!(text, "\n  id {id} not to be had at {at:.0}: {reason}"),
+                None => Ok(()),
+            })
         }
     };
     text
@@ -69,10 +73,10 @@ fn object(policy: &CachedPolicy) -> Value {
     let domain = &policy.domain;
     match &policy.entry {
         None => json!({ "domain": domain, "state": "unreadable" }),
-        Some(Entry::Failed { reason, id, at }) => json!({
+        Some(Entry::Failed(Missed { reason, id, at })) => json!({
             "domain": domain, "state": "failed", "reason": reason.to_string(), "id": id, "at": at.to_string(),
         }),
-        Some(Entry::Policy { policy, id, fetched, used }) => json!({
+        Some(Entry::Policy { policy, id, fetched, used, missed }) => json!({
             "domain": domain,
             "state": "policy",
             "mode": policy.mode.as_str(),
@@ -82,6 +86,9 @@ fn object(policy: &CachedPolicy) -> Value {
             "fetched": fetched.to_string(),
             "used": used.to_string(),
             "valid_until": end(*fetched, policy.max_age).to_string(),
+            "missed": missed.as_ref().map(|Missed { reason, id, at }| json!({
+                "reason": reason.to_string(), "id": id, "at": at.to_string(),
+            })),
         }),
     }
 }
@@ -101,11 +108,10 @@ mod tests {
         let text = "version: STSv1\nmode: testing\nmx: mx.example.org\nmx: *.example.net\nmax_age: 86400\n";
         let policy = Arc::new(Policy::parse(text).unwrap());
         let reason = FailureReason::with_code(ResultType::StsPolicyFetchError, "http-status-404");
-        let entries = [
-            Some(Entry::Policy { policy, id: "1".to_owned(), fetched: at, used: at }),
-            Some(Entry::Failed { reason, id: "2".to_owned(), at }),
-            None,
-        ];
+        let missed = Missed { reason, id: "2".to_owned(), at };
+        let kept =
+            |missed| Entry::Policy { policy: Arc::clone(&policy), id: "1".to_owned(), fetched: at, used: at, missed };
+        let entries = [Some(kept(None)), Some(kept(Some(missed.clone()))), Some(Entry::Failed(missed)), None];
         let shown: Vec<String> = entries
             .into_iter()
             .map(|entry| CachedPolicy { domain: "example.org".to_owned(), entry })

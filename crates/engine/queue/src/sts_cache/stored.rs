@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use mailstead_names::Domain;
 use mailstead_store::{Payload, StoredStsPolicy};
 use mailstead_tlspolicy::report::{FailureReason, ResultType};
-use mailstead_tlspolicy::sts::{Entry, Policy};
+use mailstead_tlspolicy::sts::{Entry, Missed, Policy};
 use serde::{Deserialize, Serialize};
 
 /// Version of the stored form.
@@ -20,24 +20,42 @@ enum Stored {
         text: String,
         id: String,
         fetched: Timestamp,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        missed: Option<StoredMissed>,
     },
-    Failed {
-        result: String,
-        code: String,
-        id: String,
-        at: Timestamp,
-    },
+    Failed(StoredMissed),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredMissed {
+    result: String,
+    code: String,
+    id: String,
+    at: Timestamp,
+}
+
+impl From<&Missed> for StoredMissed {
+    fn from(missed: &Missed) -> Self {
+        let FailureReason { result, code } = &missed.reason;
+        StoredMissed { result: result.as_str().to_owned(), code: code.clone(), id: missed.id.clone(), at: missed.at }
+    }
+}
+
+impl StoredMissed {
+    /// `None` for a result that this version does not know.
+    fn missed(self) -> Option<Missed> {
+        let StoredMissed { result, code, id, at } = self;
+        Some(Missed { reason: FailureReason { result: ResultType::parse(&result)?, code }, id, at })
+    }
 }
 
 pub(super) fn encode(domain: &Domain, entry: &Entry) -> StoredStsPolicy {
     let (stored, used) = match entry {
-        Entry::Policy { policy, id, fetched, used } => {
-            (Stored::Policy { text: policy.text.clone(), id: id.clone(), fetched: *fetched }, *used)
+        Entry::Policy { policy, id, fetched, used, missed } => {
+            let (text, id, missed) = (policy.text.clone(), id.clone(), missed.as_ref().map(StoredMissed::from));
+            (Stored::Policy { text, id, fetched: *fetched, missed }, *used)
         }
-        Entry::Failed { reason: FailureReason { result, code }, id, at } => {
-            let result = result.as_str().to_owned();
-            (Stored::Failed { result, code: code.clone(), id: id.clone(), at: *at }, *at)
-        }
+        Entry::Failed(missed) => (Stored::Failed(missed.into()), missed.at),
     };
     // Text and numbers: there is nothing that could fail.
     let octets = serde_json::to_vec(&stored).unwrap_or_default();
@@ -50,12 +68,12 @@ pub(super) fn decode(stored: &StoredStsPolicy) -> Option<Entry> {
         return None;
     }
     Some(match serde_json::from_slice(&stored.payload.octets).ok()? {
-        Stored::Policy { text, id, fetched } => {
-            Entry::Policy { policy: Arc::new(Policy::parse(&text).ok()?), id, fetched, used: stored.used }
+        Stored::Policy { text, id, fetched, missed } => {
+            let policy = Arc::new(Policy::parse(&text).ok()?);
+            // A failure that makes no sense does not make the policy less readable.
+            Entry::Policy { policy, id, fetched, used: stored.used, missed: missed.and_then(StoredMissed::missed) }
         }
-        Stored::Failed { result, code, id, at } => {
-            Entry::Failed { reason: FailureReason { result: ResultType::parse(&result)?, code }, id, at }
-        }
+        Stored::Failed(missed) => Entry::Failed(missed.missed()?),
     })
 }
 
@@ -70,13 +88,20 @@ mod tests {
         let text = "version: STSv1\nmode: enforce\nmx: mx.example\nmax_age: 60\n";
         let policy = Arc::new(Policy::parse(text).unwrap());
         let reason = FailureReason::with_code(ResultType::StsPolicyFetchError, "http-status-404");
+        let missed = Missed { reason, id: "2".to_owned(), at };
+        let kept =
+            |missed| Entry::Policy { policy: Arc::clone(&policy), id: "1".to_owned(), fetched: at, used: at, missed };
         for (entry, octets) in [
             (
-                Entry::Policy { policy, id: "1".to_owned(), fetched: at, used: at },
+                kept(None),
                 r#"{"policy":{"text":"version: STSv1\nmode: enforce\nmx: mx.example\nmax_age: 60\n","id":"1","fetched":"1970-01-01T00:00:00Z"}}"#,
             ),
             (
-                Entry::Failed { reason, id: "2".to_owned(), at },
+                kept(Some(missed.clone())),
+                r#"{"policy":{"text":"version: STSv1\nmode: enforce\nmx: mx.example\nmax_age: 60\n","id":"1","fetched":"1970-01-01T00:00:00Z","missed":{"result":"sts-policy-fetch-error","code":"http-status-404","id":"2","at":"1970-01-01T00:00:00Z"}}}"#,
+            ),
+            (
+                Entry::Failed(missed),
                 r#"{"failed":{"result":"sts-policy-fetch-error","code":"http-status-404","id":"2","at":"1970-01-01T00:00:00Z"}}"#,
             ),
         ] {

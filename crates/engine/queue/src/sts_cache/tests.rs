@@ -115,10 +115,52 @@ async fn a_new_id_is_fetched_and_the_old_policy_stays_where_that_fails() {
     host.await.unwrap();
     let down = setting.state(zones(Some("v=STSv1; id=2"))).await;
     assert_eq!(down, "enforce, connection-failed+fallback-to-cached-policy");
+    setting.clock.advance(Duration::from_secs(300));
     let host = setting.host(NONE);
     assert_eq!(setting.state(zones(Some("v=STSv1; id=2"))).await, "none");
     host.await.unwrap();
     assert_eq!(setting.fetches(), 3);
+}
+
+#[tokio::test]
+async fn an_update_that_failed_is_not_tried_again_for_five_minutes() {
+    let setting = Setting::new().await;
+    let host = setting.host(ENFORCE);
+    setting.state(zones(Some("v=STSv1; id=1"))).await;
+    host.await.unwrap();
+    let updated = || zones(Some("v=STSv1; id=2"));
+    assert_eq!(setting.state(updated()).await, "enforce, connection-failed+fallback-to-cached-policy");
+    setting.clock.advance(Duration::from_secs(299));
+    let backed_off = "enforce, back-off-after-recent-fetch-error+fallback-to-cached-policy";
+    assert_eq!(setting.state(updated()).await, backed_off);
+    assert_eq!(setting.fetches(), 2);
+    // Another version is another matter (RFC 8461 §3.3), and the one that is kept needs no fetch.
+    assert_eq!(setting.state(zones(Some("v=STSv1; id=1"))).await, "enforce");
+    assert_eq!(setting.fetches(), 2);
+    let host = setting.host(NONE);
+    assert_eq!(setting.state(zones(Some("v=STSv1; id=3"))).await, "none");
+    host.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_policy_that_could_not_be_renewed_is_used_all_the_same() {
+    let setting = Setting::new().await;
+    let host = setting.host(ENFORCE);
+    setting.state(zones(Some("v=STSv1; id=1"))).await;
+    host.await.unwrap();
+    setting.clock.advance(Duration::from_secs(DAY));
+    setting.state(zones(Some("v=STSv1; id=2"))).await;
+    assert_eq!(setting.stored().await.unwrap().used, setting.clock.now());
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_read_may_hide_a_policy() {
+    let setting = Setting::new().await;
+    setting.store.close().await;
+    for zones in [zones(None), zones(Some("v=STSv1; id=1"))] {
+        assert_eq!(setting.state(zones).await, "undecided, cached-policy-unreadable");
+    }
+    assert_eq!(setting.fetches(), 0);
 }
 
 #[tokio::test]
@@ -193,6 +235,43 @@ async fn that_a_policy_is_needed_is_noted_once_a_day() {
         setting.state(zones(Some("v=STSv1; id=1"))).await;
         assert_eq!(setting.stored().await.unwrap().used, noted);
     }
+}
+
+#[tokio::test]
+async fn upkeep_leaves_alone_what_changed_since_it_was_listed() {
+    let setting = Setting::new().await;
+    let cache = setting.cache(zones(Some("v=STSv1; id=1")));
+    // Removed by an operator: nobody sends to this domain, and nothing is fetched.
+    cache.attend(&other()).await;
+    assert_eq!((setting.fetches(), setting.stored().await), (0, None));
+    // Renewed by a delivery: neither fetched again nor dropped.
+    let host = setting.host(ENFORCE);
+    cache.state(&other()).await;
+    host.await.unwrap();
+    cache.attend(&other()).await;
+    assert_eq!(setting.fetches(), 1);
+    assert!(setting.stored().await.is_some());
+    // What is over by now goes, without being asked for.
+    setting.clock.advance(Duration::from_secs(7 * DAY));
+    cache.attend(&other()).await;
+    assert_eq!((setting.fetches(), setting.stored().await), (1, None));
+}
+
+#[tokio::test]
+async fn a_removal_waits_for_the_fetch_under_way() {
+    let setting = Setting::new().await;
+    let cache = setting.cache(zones(Some("v=STSv1; id=1")));
+    let domain = other();
+    let host = setting.host(ENFORCE);
+    let (state, removed) = tokio::join!(cache.state(&domain), async {
+        while setting.fetches() == 0 {
+            tokio::task::yield_now().await;
+        }
+        cache.remove(&domain).await.unwrap()
+    });
+    host.await.unwrap();
+    assert_eq!((words(&state).as_str(), removed), ("enforce", true));
+    assert_eq!(setting.stored().await, None);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::facts::StsState;
 use crate::report::{FailureReason, ResultType};
 use crate::verify::CertificateFailure;
 
-/// After a fetch that failed, nobody is asked again for so long.
+/// After a fetch that failed, the same version is not asked for again for so long (RFC 8461 §3.3).
 const BACK_OFF: Duration = Duration::from_secs(5 * 60);
 /// A policy that was not fetched for so long is fetched anew, before it is needed.
 const REFRESH: Duration = Duration::from_secs(12 * 3600);
@@ -35,16 +35,22 @@ pub enum Entry {
         fetched: Timestamp,
         /// When it was last needed.
         used: Timestamp,
+        /// A later fetch that failed, where it was the last.
+        missed: Option<Missed>,
     },
     /// There was none to be had.
-    Failed {
-        /// Why.
-        reason: FailureReason,
-        /// The `id` of the record that announced it.
-        id: String,
-        /// When it was tried.
-        at: Timestamp,
-    },
+    Failed(Missed),
+}
+
+/// A fetch that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missed {
+    /// Why.
+    pub reason: FailureReason,
+    /// The `id` of the record that announced the policy.
+    pub id: String,
+    /// When it was tried.
+    pub at: Timestamp,
 }
 
 /// What the DNS says.
@@ -133,12 +139,21 @@ impl Entry {
         }
     }
 
+    /// Whether the version of this record could not be fetched a short while ago.
+    fn backs_off(&self, record: &Record, now: Timestamp) -> bool {
+        let missed = match self {
+            Entry::Policy { missed, .. } => missed.as_ref(),
+            Entry::Failed(missed) => Some(missed),
+        };
+        missed.is_some_and(|missed| missed.id == record.id && is_within(missed.at, BACK_OFF, now))
+    }
+
     /// What becomes of it. To be asked about once a day.
     #[must_use]
     pub fn fate(&self, now: Timestamp) -> Fate {
         match self {
-            Entry::Failed { at, .. } if is_within(*at, BACK_OFF, now) => Fate::Keep,
-            Entry::Failed { .. } => Fate::Drop,
+            Entry::Failed(missed) if is_within(missed.at, BACK_OFF, now) => Fate::Keep,
+            Entry::Failed(_) => Fate::Drop,
             Entry::Policy { used, .. } if !is_within(*used, UNUSED, now) => Fate::Drop,
             Entry::Policy { .. } if self.living(now).is_none() => Fate::Drop,
             Entry::Policy { fetched, .. } if is_within(*fetched, REFRESH, now) => Fate::Keep,
@@ -156,13 +171,15 @@ pub fn consult(entry: Option<&Entry>, announced: &Announced, now: Timestamp) -> 
         _ => None,
     };
     Step::Settled(match announced {
-        Announced::Record(record) => match (living, entry) {
-            (Some((policy, id)), _) if id == record.id => {
-                StsState::Policy { policy: Arc::clone(policy), fallback: None }
-            }
-            (None, Some(Entry::Failed { id, at, .. })) if *id == record.id && is_within(*at, BACK_OFF, now) => {
+        Announced::Record(record) => match living {
+            Some((policy, id)) if id == record.id => StsState::Policy { policy: Arc::clone(policy), fallback: None },
+            _ if entry.is_some_and(|entry| entry.backs_off(record, now)) => {
                 let code = "back-off-after-recent-fetch-error";
-                StsState::FetchFailed(FailureReason::with_code(ResultType::StsPolicyFetchError, code))
+                let reason = FailureReason::with_code(ResultType::StsPolicyFetchError, code);
+                match living {
+                    Some((policy, _)) => fallback(policy, &reason),
+                    None => StsState::FetchFailed(reason),
+                }
             }
             _ => return Step::Fetch(record.clone()),
         },
@@ -189,16 +206,25 @@ pub fn settle(
     now: Timestamp,
 ) -> (StsState, Entry) {
     let id = record.id.clone();
-    match (fetched, entry, entry.and_then(|entry| entry.living(now))) {
-        (Ok(policy), ..) => {
+    match (fetched, entry) {
+        (Ok(policy), _) => {
             let policy = Arc::new(policy);
-            let entry = Entry::Policy { policy: Arc::clone(&policy), id, fetched: now, used: now };
+            let entry = Entry::Policy { policy: Arc::clone(&policy), id, fetched: now, used: now, missed: None };
             (StsState::Policy { policy, fallback: None }, entry)
         }
-        (Err(error), Some(entry), Some((policy, _))) => (fallback(policy, &error.report()), entry.clone()),
-        (Err(error), ..) => {
+        // Under its own id, so that the new version is tried again, but not at once.
+        (Err(error), Some(Entry::Policy { policy, id: kept, fetched, .. }))
+            if is_within(*fetched, policy.max_age, now) =>
+        {
             let reason = error.report();
-            (StsState::FetchFailed(reason.clone()), Entry::Failed { reason, id, at: now })
+            let state = fallback(policy, &reason);
+            let (policy, kept, fetched) = (Arc::clone(policy), kept.clone(), *fetched);
+            let missed = Some(Missed { reason, id, at: now });
+            (state, Entry::Policy { policy, id: kept, fetched, used: now, missed })
+        }
+        (Err(error), _) => {
+            let reason = error.report();
+            (StsState::FetchFailed(reason.clone()), Entry::Failed(Missed { reason, id, at: now }))
         }
     }
 }
@@ -228,7 +254,12 @@ mod tests {
     fn kept(mode: &str) -> Entry {
         let text = format!("version: STSv1\nmode: {mode}\nmx: mx.example.org\nmax_age: {}\n", 7 * DAY);
         let policy = Arc::new(Policy::parse(&text).unwrap());
-        Entry::Policy { policy, id: "1".to_owned(), fetched: at(0), used: at(0) }
+        Entry::Policy { policy, id: "1".to_owned(), fetched: at(0), used: at(0), missed: None }
+    }
+
+    /// The same, of which version 2 could not be fetched on the first day.
+    fn not_renewed() -> Entry {
+        settle(Some(&kept("enforce")), &record("2"), Err(FetchError::Timeout), at(DAY)).1
     }
 
     fn record(id: &str) -> Record {
@@ -236,7 +267,7 @@ mod tests {
     }
 
     fn failed() -> Entry {
-        Entry::Failed { reason: FetchError::Timeout.report(), id: "1".to_owned(), at: at(0) }
+        Entry::Failed(Missed { reason: FetchError::Timeout.report(), id: "1".to_owned(), at: at(0) })
     }
 
     fn announcements() -> [Announced; 5] {
@@ -280,6 +311,8 @@ mod tests {
             "failed, mtasts-multiple-records",
             "none, dns-timed-out+fallback-to-cached-policy",
         ];
+        let not_yet = "enforce, back-off-after-recent-fetch-error+fallback-to-cached-policy";
+        let renewed_later = [living[0], not_yet, living[2], living[3], living[4]];
         let backed_off = [
             "failed, back-off-after-recent-fetch-error",
             "fetch 2",
@@ -293,6 +326,8 @@ mod tests {
             (Some(kept("enforce")), 7 * DAY, none),
             (Some(kept("enforce")), -DAY, living),
             (Some(kept("none")), DAY, withdrawn),
+            (Some(not_renewed()), DAY + 299, renewed_later),
+            (Some(not_renewed()), DAY + 300, living),
             (Some(failed()), 299, backed_off),
             (Some(failed()), 300, none),
         ] {
@@ -311,7 +346,18 @@ mod tests {
         let failure = || Err(FetchError::Status(404));
         let (state, entry) = settle(Some(&kept("enforce")), &record("2"), failure(), at(9));
         assert_eq!(word(&Step::Settled(state)), "enforce, http-status-404+fallback-to-cached-policy");
-        assert_eq!(entry, kept("enforce"), "the old one stays, under its id, so that the new one is tried again");
+        let Entry::Policy { id, fetched, used, missed, .. } = &entry else { panic!("{entry:?}") };
+        assert_eq!((id.as_str(), *fetched, *used), ("1", at(0), at(9)), "the old one stays, under its id, and is used");
+        assert!(matches!(missed, Some(Missed { id, at: when, .. }) if id == "2" && *when == at(9)));
+        let (_, entry) = settle(Some(&entry), &record("2"), Ok(fresh()), at(400));
+        assert!(matches!(entry, Entry::Policy { missed: None, .. }));
+
+        // A version that was missed shortly before the old policy ended is not asked for more often than another.
+        let (_, late) = settle(Some(&kept("enforce")), &record("2"), failure(), at(7 * DAY - 1));
+        for (now, expected) in [(0, "failed, back-off-after-recent-fetch-error"), (300, "fetch 2")] {
+            let announced = Announced::Record(record("2"));
+            assert_eq!(word(&consult(Some(&late), &announced, at(7 * DAY + now))), expected);
+        }
 
         for old in [None, Some(kept("enforce")), Some(failed())] {
             let (state, entry) = settle(old.as_ref(), &record("2"), failure(), at(8 * DAY));
@@ -324,9 +370,9 @@ mod tests {
     #[test]
     fn what_becomes_of_entries() {
         let used = |days: i64| match kept("enforce") {
-            Entry::Policy { policy, id, fetched, .. } => {
+            Entry::Policy { policy, id, fetched, missed, .. } => {
                 let policy = Arc::new(Policy { max_age: Duration::from_secs(365 * 24 * 3600), ..(*policy).clone() });
-                Entry::Policy { policy, id, fetched, used: at(days * DAY) }
+                Entry::Policy { policy, id, fetched, used: at(days * DAY), missed }
             }
             other => other,
         };

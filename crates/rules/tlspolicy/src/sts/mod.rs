@@ -7,7 +7,7 @@ mod cache;
 mod policy;
 mod record;
 
-pub use cache::{Announced, Entry, Fate, FetchError, Step, consult, settle};
+pub use cache::{Announced, Entry, Fate, FetchError, Missed, Step, consult, settle};
 pub use policy::{MAX_POLICY, Mode, MxPattern, Policy, PolicyError};
 pub use record::{Record, RecordError};
 
