@@ -16,9 +16,9 @@ const fn tool(program: &'static str, package: &'static str) -> Tool {
 }
 
 /// The servers and signers of the DNS lab, what it makes its namespaces with, and a client for mail within it.
-const DNS_LAB: &[Tool] = DNS_LAB_AND_RECEIVERS.split_at(DNS_LAB_AND_RECEIVERS.len() - 4).0;
+const DNS_LAB: &[Tool] = DNS_LAB_AND_RECEIVERS.split_at(DNS_LAB_AND_RECEIVERS.len() - 5).0;
 
-/// The same and four more: Postfix as the receiver of mail in it and as a sender, and clients that look at the rest.
+/// The same and five more: Postfix as the receiver of mail in it and as a sender, and clients that look at the rest.
 const DNS_LAB_AND_RECEIVERS: &[Tool] = &[
     tool("unshare", "util-linux"),
     tool("nsenter", "util-linux"),
@@ -35,11 +35,13 @@ const DNS_LAB_AND_RECEIVERS: &[Tool] = &[
     tool("posttls-finger", "postfix"),
     tool("curl", "curl"),
     tool("openssl", "openssl"),
+    tool("python3", "python3"),
 ];
 
 /// The end-to-end suites (a file each in `e2e/tests`) and the programs that each drives.
 pub(crate) const SUITES: &[(&str, &[Tool])] = &[
     ("operator", &[]),
+    ("queue", &[]),
     ("crash", &[]),
     ("durability", &[tool("strace", "strace")]),
     ("swaks", &[tool("swaks", "swaks"), tool("openssl", "openssl")]),
@@ -55,6 +57,7 @@ pub(crate) const SUITES: &[(&str, &[Tool])] = &[
     ("dns_tampering", DNS_LAB),
     ("authentication", DNS_LAB),
     ("transport", DNS_LAB_AND_RECEIVERS),
+    ("incoming_tls", DNS_LAB_AND_RECEIVERS),
 ];
 
 /// The conformance suites (in `conformance/tests`) that drive programs, and these.

@@ -13,7 +13,6 @@ use tempfile::TempDir;
 use super::{Identity, Receivers};
 use crate::imap::Imap;
 use crate::lab::{Dates, Lab};
-use crate::program::python;
 use crate::{Ran, binary, bounded, run, run_with_input};
 
 /// Where users submit.
@@ -191,7 +190,7 @@ smtp.quit()
             no = if asks == Asks::TlsRequiredNo { "True" } else { "False" },
             require = if asks == Asks::RequireTls { "True" } else { "False" },
         );
-        let mut submit = Command::new(python());
+        let mut submit = Command::new("python3");
         submit.arg("-c").arg(script);
         run_with_input(&mut submit, &recipients.join("\n")).success();
     }

@@ -4,7 +4,7 @@ use super::*;
 
 /// A world that sends everything to a relay without TLS.
 async fn world() -> World {
-    World::with(|settings| settings.route = Route::Relay(hop(RouteSecurity::Plaintext))).await
+    World::with(|settings| settings.routes = relayed(hop(RouteSecurity::Plaintext))).await
 }
 
 /// What was told about each recipient that failed.
