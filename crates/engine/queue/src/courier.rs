@@ -388,7 +388,7 @@ impl<'a> Courier<'a> {
     }
 
     /// A host with addresses of both families that refuses for its policy may only mind one of ours: it is asked once
-    /// more, from the other (FEATURES' "x.7.*").
+    /// more, from the other.
     fn second_thoughts(&self, outcome: Outcome, facts: &HostFacts, attempts: u32) -> Outcome {
         let both = facts.addresses.iter().any(IpAddr::is_ipv4) && facts.addresses.iter().any(IpAddr::is_ipv6);
         match outcome {
