@@ -1,7 +1,7 @@
 //! The routes and transports of the configuration, as the queue knows them.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ fn otherwise(config: &Config, services: &[Service]) -> Result<TransportKind, Fai
     // In a sandbox all mail comes back to ourselves, by SMTP as to anybody.
     let own = services.iter().find(|service| service.role == Role::Smtp).map(|service| service.address);
     let ours = |address: SocketAddr| NextHop {
-        host: Host::Ip(address.ip()),
+        host: Host::Ip(from_here(address.ip())),
         port: address.port(),
         security: RouteSecurity::Opportunistic,
         tls: None,
@@ -71,6 +71,15 @@ fn otherwise(config: &Config, services: &[Service]) -> Result<TransportKind, Fai
         || TransportKind::refusal(550, "There is no route to other servers"),
         |address| TransportKind::Relay(ours(address)),
     ))
+}
+
+/// Where this machine reaches what listens there: everywhere is nowhere to connect to.
+fn from_here(listened: IpAddr) -> IpAddr {
+    match listened {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    }
 }
 
 fn next_hop(hop: &Hop, config: &Config) -> Result<NextHop, Failure> {
@@ -166,6 +175,12 @@ mod tests {
         // A sandbox sends to itself.
         let sandbox = "[sandbox]\naccount = \"you\"\n[accounts.you]\n";
         assert_eq!(hop(otherwise(sandbox)), ("[127.0.0.1]".into(), 2525, RouteSecurity::Opportunistic));
+    }
+
+    #[test]
+    fn a_sandbox_that_listens_everywhere_reaches_itself() {
+        let reached = ["0.0.0.0", "::", "192.0.2.1"].map(|ip| from_here(ip.parse().unwrap()).to_string());
+        assert_eq!(reached, ["127.0.0.1", "::1", "192.0.2.1"]);
     }
 
     #[test]
