@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mailstead_names::{Address, Domain, EhloName, EnhancedStatus, ForwardPath, Localpart, ReversePath};
+use mailstead_names::{Address, Domain, EhloName, EnhancedStatus, ForwardPath, KeyFingerprint, Localpart, ReversePath};
 
 /// Reads, writes, reads again.
 macro_rules! survives {
@@ -22,6 +22,7 @@ fuzz_target!(|data: &[u8]| {
     survives!(Domain::parse, text);
     survives!(Domain::parse_lenient, text);
     survives!(EnhancedStatus::parse, text);
+    survives!(KeyFingerprint::parse, text);
     if let Ok(localpart) = Localpart::new(text) {
         assert_eq!(Localpart::parse(&localpart.to_string()), Ok(localpart));
     }

@@ -1,4 +1,5 @@
-//! Names in mail: domains, local parts, addresses, paths, EHLO names, enhanced status codes, and secrets.
+//! Names in mail: domains, local parts, addresses, paths, EHLO names, enhanced status codes, fingerprints of keys, and
+//! secrets.
 //!
 //! Values of these types are valid by construction and canonical: two spellings of one domain compare equal, a local
 //! part is NFC and unquoted, and `Display` writes what belongs on the wire. Internationalised names (IDNA, RFC 6531)
@@ -13,6 +14,7 @@ mod address;
 mod domain;
 mod ehlo;
 mod error;
+mod fingerprint;
 mod localpart;
 pub mod parse;
 mod path;
@@ -24,6 +26,7 @@ pub use address::{Address, Host};
 pub use domain::Domain;
 pub use ehlo::EhloName;
 pub use error::{DomainError, Error, LocalpartError};
+pub use fingerprint::KeyFingerprint;
 pub use localpart::Localpart;
 pub use path::{ForwardPath, ReversePath};
 pub use pattern::DomainPattern;

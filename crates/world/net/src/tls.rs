@@ -5,25 +5,30 @@
 //! for unknown names, and the channel binding of RFC 9266. Judging a remote server's certificate is not
 //! decided here.
 
+mod any_certificate;
+
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use mailstead_names::Host;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use mailstead_names::{Host, KeyFingerprint};
+use rustls::client::danger::ServerCertVerifier;
 use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ProducesTickets, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{
+    ClientHello, NoClientAuth, NoServerSessionStorage, ParsedCertificate, ProducesTickets, ResolvesServerCert,
+};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    ClientConfig, ClientConnection, CommonState, DigitallySignedStruct, ProtocolVersion, RootCertStore, ServerConfig,
-    ServerConnection, SignatureScheme,
+    ClientConfig, ClientConnection, CommonState, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection,
 };
 
-use crate::{Error, Identity};
+use crate::{Error, Identity, PublicKey};
+use any_certificate::AnyCertificate;
 
 /// Whether a server hands out tickets for resumption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,16 +53,24 @@ pub enum UnknownName {
 pub struct ServerTls {
     config: Arc<ServerConfig>,
     certificates: Arc<Present>,
+    tickets: SessionTickets,
 }
 
 impl ServerTls {
     /// A configuration that answers with these certificates; the first is the fallback.
     pub fn new(identities: &[Identity], tickets: SessionTickets, unknown: UnknownName) -> Result<Self, Error> {
-        let provider = provider();
-        let certificates = Arc::new(Present(RwLock::new(ByName::new(identities, unknown, &provider)?)));
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let certificates = Arc::new(Present(RwLock::new(ByName::new(identities, unknown, &provider())?)));
+        Self::build(certificates, tickets, Arc::new(NoClientAuth))
+    }
+
+    fn build(
+        certificates: Arc<Present>,
+        tickets: SessionTickets,
+        clients: Arc<dyn ClientCertVerifier>,
+    ) -> Result<Self, Error> {
+        let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(rustls::DEFAULT_VERSIONS)?
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
         // RFC 9325 §4.2: the server knows best which of the common suites is strongest.
         config.ignore_client_order = true;
@@ -71,7 +84,19 @@ impl ServerTls {
                 config.send_tls13_tickets = 0;
             }
         }
-        Ok(ServerTls { config: Arc::new(config), certificates })
+        Ok(ServerTls { config: Arc::new(config), certificates, tickets })
+    }
+
+    /// The same certificates, for clients who may show one of their own: they are asked, and need not. Whoever shows one
+    /// must hold its key, which [`TlsFacts::client_key`] then names; nothing else of it matters. A handshake fails over a
+    /// certificate that cannot be read, or whose key is too weak to know anybody by.
+    pub fn with_client_certificates(&self) -> Result<Self, Error> {
+        let clients = Arc::new(AnyCertificate(provider()));
+        let mut tls = Self::build(Arc::clone(&self.certificates), self.tickets, clients)?;
+        let mut config = ServerConfig::clone(&tls.config);
+        config.alpn_protocols.clone_from(&self.config.alpn_protocols);
+        tls.config = Arc::new(config);
+        Ok(tls)
     }
 
     /// Answers new handshakes with these certificates, here and in all clones. After an error the old ones stay.
@@ -86,7 +111,7 @@ impl ServerTls {
     pub fn with_alpn(&self, protocols: &[&str]) -> Self {
         let mut config = ServerConfig::clone(&self.config);
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        ServerTls { config: Arc::new(config), certificates: Arc::clone(&self.certificates) }
+        ServerTls { config: Arc::new(config), ..self.clone() }
     }
 
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
@@ -137,6 +162,14 @@ impl ClientTls {
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
         config.resumption = rustls::client::Resumption::disabled();
+        Ok(ClientTls { config: Arc::new(config) })
+    }
+
+    /// The same configuration that shows this certificate to servers that ask for one.
+    pub fn with_identity(&self, identity: &Identity) -> Result<Self, Error> {
+        let key = certified(identity, &provider())?;
+        let mut config = ClientConfig::clone(&self.config);
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(key));
         Ok(ClientTls { config: Arc::new(config) })
     }
 
@@ -202,13 +235,18 @@ pub struct TlsFacts {
     /// The `tls-exporter` channel binding (RFC 9266). Only with TLS 1.3: in 1.2 it is unsafe without the
     /// extended master secret, and `tls-unique` has no place in new software.
     pub exporter: Option<[u8; 32]>,
+    /// The key that the client proved to hold, on the side of a server that asked for a certificate. In a resumed session
+    /// it is the key that was shown when the session began.
+    pub client_key: Option<KeyFingerprint>,
 }
 
 impl TlsFacts {
     pub(crate) fn of_server(connection: &ServerConnection) -> Self {
         let exported = connection.export_keying_material([0; 32], EXPORTER_LABEL, Some(b"")).ok();
         let server_name = connection.server_name().map(str::to_owned);
-        Self::from_state(connection, server_name, exported)
+        let shown = connection.peer_certificates().and_then(<[_]>::first);
+        let client_key = shown.and_then(|shown| PublicKey::of_certificate(shown).ok()).map(|key| key.fingerprint());
+        TlsFacts { client_key, ..Self::from_state(connection, server_name, exported) }
     }
 
     pub(crate) fn of_client(connection: &ClientConnection) -> Self {
@@ -231,6 +269,7 @@ impl TlsFacts {
             server_name,
             alpn: state.alpn_protocol().map(<[u8]>::to_vec),
             exporter: exported.filter(|_| protocol == Some(ProtocolVersion::TLSv1_3)),
+            client_key: None,
         }
     }
 }
@@ -293,8 +332,7 @@ impl ByName {
         let mut names = HashMap::new();
         let mut keys = Vec::with_capacity(identities.len());
         for identity in identities {
-            let paired = CertifiedKey::from_der(identity.chain.clone(), identity.key.clone_key(), provider);
-            let key = Arc::new(paired.map_err(|error| unusable(identity, &error))?);
+            let key = Arc::new(certified(identity, provider)?);
             for name in &identity.names {
                 names.entry(name.to_ascii_lowercase()).or_insert_with(|| Arc::clone(&key));
             }
@@ -331,12 +369,14 @@ fn bears(key: &CertifiedKey, name: &str) -> bool {
     certificate.is_ok_and(|certificate| verify_server_name(&certificate, &name).is_ok())
 }
 
-fn unusable(identity: &Identity, error: &rustls::Error) -> Error {
-    let reason = match error {
-        rustls::Error::InconsistentKeys(_) => "the private key belongs to another certificate".to_owned(),
-        other => other.to_string(),
-    };
-    Error::Certificate(format!("the certificate for {} cannot be used: {reason}", identity.names.join(", ")))
+fn certified(identity: &Identity, provider: &CryptoProvider) -> Result<CertifiedKey, Error> {
+    CertifiedKey::from_der(identity.chain.clone(), identity.key.clone_key(), provider).map_err(|error| {
+        let reason = match error {
+            rustls::Error::InconsistentKeys(_) => "the private key belongs to another certificate".to_owned(),
+            other => other.to_string(),
+        };
+        Error::Certificate(format!("the certificate for {} cannot be used: {reason}", identity.names.join(", ")))
+    })
 }
 
 /// Produces no tickets; rustls asks even when it is told to send none.
@@ -358,41 +398,5 @@ impl ProducesTickets for NoTickets {
     }
 }
 
-/// Takes any certificate, but insists that the peer holds its key.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
+#[cfg(test)]
+mod tests;
