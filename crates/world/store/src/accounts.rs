@@ -13,6 +13,7 @@ use crate::passwords;
 use crate::schema;
 use crate::sql::{self, Access, Database, Dialect, params};
 use crate::store::{Core, Shared, Store};
+use crate::tls_keys;
 use crate::transaction::{Read, Write};
 
 /// What a new account begins with.
@@ -281,6 +282,7 @@ fn remove_data(core: &Core, database: Database) -> Result<()> {
 /// Removes what the server's tables know of an account.
 fn forget_account(write: &mut Write<'_>, id: AccountId) -> Result<()> {
     passwords::forget(write, id)?;
+    tls_keys::forget(write, id)?;
     write.sql().execute("delete from accounts where account_id = $1", params![id])?;
     Ok(())
 }

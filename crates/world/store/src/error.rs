@@ -70,6 +70,12 @@ pub enum Error {
     /// The password cannot be used, by the rules of RFC 8265 or the account's own.
     #[error("not usable as a password: {0}")]
     Password(String),
+    /// The key is here already.
+    #[error("the key belongs to an account already")]
+    KeyExists,
+    /// More keys than an account may have.
+    #[error("the account has as many keys as it may have")]
+    TooManyKeys,
     /// The store is closed or closing.
     #[error("the store is closed")]
     Closed,

@@ -1,4 +1,4 @@
-//! Accounts, mailboxes, messages, one change log, bodies, search, passwords, queue rows and what is known of
+//! Accounts, mailboxes, messages, one change log, bodies, search, passwords and keys, queue rows and what is known of
 //! refused messages: the only user of a database.
 //!
 //! Transactions are synchronous closures ([`Account::read`], [`Account::write`]) run on bounded threads, so
@@ -32,6 +32,7 @@ mod stage;
 mod store;
 mod sts_policies;
 mod threads;
+mod tls_keys;
 mod tls_results;
 mod transaction;
 mod writer;
@@ -59,5 +60,6 @@ pub use search::{TextField, fold};
 pub use stage::{Stage, Staged};
 pub use store::{Backend, Options, Store};
 pub use sts_policies::{StoredStsPolicy, StsPolicyStore};
+pub use tls_keys::{ImapPreauth, TlsKey, TlsKeyStore};
 pub use tls_results::{StoredTlsResults, TlsResultKey, TlsResultStore};
 pub use transaction::{Read, Usage, Write};

@@ -9,12 +9,12 @@
 
 use crate::error::{OpenError, Result};
 use crate::sql::{Access, Database, Dialect, Engine};
-use crate::{logins, passwords, queue, refused, search, sts_policies, threads, tls_results};
+use crate::{logins, passwords, queue, refused, search, sts_policies, threads, tls_keys, tls_results};
 
 /// What a database holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// The server's own tables: accounts, passwords, login attempts, queue, refused messages.
+    /// The server's own tables: accounts, passwords, keys, login attempts, queue, refused messages.
     Server,
     /// The tables of accounts.
     Account,
@@ -38,6 +38,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { both: |_| String::new(), server: refused::tables, account: account_2 },
     Migration { both: |_| String::new(), server: queue::notification_columns, account: |_| String::new() },
     Migration { both: |_| String::new(), server: server_4, account: |_| String::new() },
+    Migration { both: |_| String::new(), server: tls_keys::tables, account: |_| String::new() },
 ];
 
 /// Counters of an account and its bodies. The server itself is account 0: it has queued bodies.

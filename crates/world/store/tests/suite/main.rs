@@ -23,6 +23,7 @@ mod search;
 mod sts_policies;
 mod support;
 mod threads;
+mod tls_keys;
 mod tls_results;
 mod upgrade;
 mod writer;

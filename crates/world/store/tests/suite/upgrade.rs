@@ -2,8 +2,9 @@
 
 use std::fs;
 
+use mailstead_names::KeyFingerprint;
 use mailstead_runtime::Clock;
-use mailstead_store::{AccountId, Facts, MessageId, Refused};
+use mailstead_store::{AccountId, Facts, ImapPreauth, MessageId, Refused, TlsKey};
 
 use crate::letters::mailbox;
 use crate::support::{Engine, Place, on_both};
@@ -62,6 +63,19 @@ on_both! {
         let queued = store.queue().list(None, 10).await.expect("listed").remove(0);
         assert_eq!(queued.recipient.to_string(), "c@d.example");
         assert_eq!((queued.ret, queued.envid, queued.notify, queued.orcpt), (None, None, None, None));
+
+        let key = TlsKey {
+            fingerprint: KeyFingerprint::new([7; 32]),
+            account: ACCOUNT,
+            login: "alice@b.example".to_owned(),
+            name: String::new(),
+            kind: "ed25519".to_owned(),
+            imap_preauth: ImapPreauth::Allowed,
+            spki: vec![1],
+            added: place.clock.now(),
+        };
+        store.tls_keys().add(key.clone()).await.expect("kept");
+        assert_eq!(store.tls_keys().list(ACCOUNT).await.expect("read"), [key]);
         store.close().await;
 
         match place.engine {
