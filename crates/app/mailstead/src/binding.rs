@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use mailstead_config::{Config, MissingAddress, PlaintextLogin, Role};
+use mailstead_config::{ClientCertificates, Config, MissingAddress, PlaintextLogin, Role};
 use mailstead_net::Listener;
 
 use crate::cli::Ports;
@@ -15,6 +15,7 @@ pub(crate) struct Bound {
     pub(crate) role: Role,
     pub(crate) socket: Listener,
     pub(crate) plaintext_login: PlaintextLogin,
+    pub(crate) client_certificates: ClientCertificates,
 }
 
 impl Bound {
@@ -42,7 +43,12 @@ pub(crate) fn bind_all(config: &Config, ports: Ports) -> Result<Vec<Bound>, Fail
                 let wanted = SocketAddr::new(*address, if ports == Ports::Any { 0 } else { *port });
                 match Listener::bind(wanted) {
                     Ok(socket) => {
-                        bound.push(Bound { role: *role, socket, plaintext_login: listener.plaintext_login });
+                        bound.push(Bound {
+                            role: *role,
+                            socket,
+                            plaintext_login: listener.plaintext_login,
+                            client_certificates: listener.client_certificates,
+                        });
                     }
                     Err(error) if is_missing_address(&error) => missing.push((*role, wanted, error)),
                     Err(error) => problems.push(problem(*role, wanted, &error)),

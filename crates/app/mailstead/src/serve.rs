@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailstead_config::{Config, ConfigWatch, Database, Directory, TlsFiles};
+use mailstead_config::{ClientCertificates, Config, ConfigWatch, Database, Directory, Role, TlsFiles};
 use mailstead_net::tls::{ServerTls, SessionTickets, UnknownName};
 use mailstead_net::{Identity, Reception};
 use mailstead_runtime::{Clock, Deadline, Shutdown, Supervisor, SystemClock};
@@ -52,22 +52,39 @@ pub(crate) fn store_options(config: &Config) -> Options {
 /// The TLS configurations of the server.
 #[derive(Debug, Clone)]
 pub(crate) struct Tls {
-    /// For the SMTP port, where strangers connect.
-    pub(crate) public: ServerTls,
+    /// For the SMTP port, where strangers connect. They are not asked for a certificate: nothing would come of it.
+    public: ServerTls,
     /// For everything that our users connect to.
-    pub(crate) users: ServerTls,
+    users: ServerTls,
+    /// The same where their programs may log in by a certificate.
+    users_with_certificates: ServerTls,
 }
 
 impl Tls {
     fn load(config: &Config) -> Result<Option<Self>, Failure> {
         let Some(files) = &config.tls else { return Ok(None) };
         let identities = [identity(config, files)?];
+        // Our users are told which names to use. Whoever asks for another is not meant for this server, and a
+        // certificate that does not fit would only teach people to click warnings away.
+        let users = ServerTls::new(&identities, SessionTickets::On, UnknownName::Refuse)?;
         Ok(Some(Tls {
             public: ServerTls::new(&identities, SessionTickets::Off, UnknownName::Fallback)?,
-            // Our users are told which names to use. Whoever asks for another is not meant for this server, and a
-            // certificate that does not fit would only teach people to click warnings away.
-            users: ServerTls::new(&identities, SessionTickets::On, UnknownName::Refuse)?,
+            users_with_certificates: users.with_client_certificates()?,
+            users,
         }))
+    }
+
+    /// The one for a role. Web browsers are never asked for a certificate: there is nothing to log in to, and they would
+    /// ask their user.
+    pub(crate) fn of(&self, role: Role, clients: ClientCertificates) -> ServerTls {
+        match (role, clients) {
+            (Role::Smtp, _) => &self.public,
+            (Role::Submission | Role::Submissions | Role::Imap | Role::Imaps, ClientCertificates::Requested) => {
+                &self.users_with_certificates
+            }
+            _ => &self.users,
+        }
+        .clone()
     }
 
     /// Reads the certificate again: it has been renewed.
@@ -75,6 +92,7 @@ impl Tls {
         let Some(files) = &config.tls else { return Ok(()) };
         let identities = [identity(config, files)?];
         self.public.replace(&identities)?;
+        // They are shared with the one that asks for certificates.
         Ok(self.users.replace(&identities)?)
     }
 }
@@ -133,9 +151,9 @@ impl Server {
         let services: Vec<_> = bound.iter().map(Bound::service).collect();
         let engines = wiring::Engines::new(world, &services, &page)?;
         let reception: Reception = engines.reception();
-        for Bound { role, socket, plaintext_login } in bound {
-            tracing::info!(service = role.name(), address = %socket.local_addr(), "listening");
-            engines.listen(role, plaintext_login, socket, &reception);
+        for bound in bound {
+            tracing::info!(service = bound.role.name(), address = %bound.socket.local_addr(), "listening");
+            engines.listen(bound, &reception);
         }
         engines.start_queue();
         let sending = engines.sending();

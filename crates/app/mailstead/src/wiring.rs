@@ -18,7 +18,8 @@ use mailstead_login::Login;
 use mailstead_net::limits::{
     AuthFailureSettings, AuthFailures, ConnectionLimitSettings, ConnectionLimits, Network, PerClass,
 };
-use mailstead_net::{ConnectionIds, Listener, Reception};
+use mailstead_net::tls::ServerTls;
+use mailstead_net::{ConnectionIds, Reception};
 use mailstead_queue::StsCache;
 use mailstead_reports::Ledger;
 use mailstead_runtime::{Clock, Random, Shutdown, Supervisor, SystemClock, SystemRandom};
@@ -26,7 +27,7 @@ use mailstead_smtp_server::Sandbox;
 use mailstead_store::Store;
 use tokio::sync::watch;
 
-use crate::binding::Service;
+use crate::binding::{Bound, Service};
 use crate::dns;
 use crate::failure::Failure;
 use crate::metrics;
@@ -166,30 +167,33 @@ impl Engines {
         self.supervisor.spawn("queue", async move { queue.run().await });
     }
 
-    /// Begins to serve a role on a socket.
-    pub(crate) fn listen(&self, role: Role, plaintext: PlaintextLogin, socket: Listener, reception: &Reception) {
-        match role {
-            Role::Smtp | Role::Submission | Role::Submissions => self.listen_smtp(role, plaintext, socket, reception),
-            Role::Imap | Role::Imaps => self.listen_imap(role, plaintext, socket, reception),
-            Role::Http | Role::Https | Role::Metrics => self.listen_http(role, socket, reception),
+    /// Begins to serve what is bound.
+    pub(crate) fn listen(&self, bound: Bound, reception: &Reception) {
+        match bound.role {
+            Role::Smtp | Role::Submission | Role::Submissions => self.listen_smtp(bound, reception),
+            Role::Imap | Role::Imaps => self.listen_imap(bound, reception),
+            Role::Http | Role::Https | Role::Metrics => self.listen_http(bound, reception),
         }
     }
 
-    fn listen_smtp(&self, role: Role, plaintext: PlaintextLogin, socket: Listener, reception: &Reception) {
+    /// The TLS configuration for what is bound, if the server has a certificate.
+    fn tls(&self, bound: &Bound) -> Option<ServerTls> {
+        self.tls.as_ref().map(|tls| tls.of(bound.role, bound.client_certificates))
+    }
+
+    fn listen_smtp(&self, bound: Bound, reception: &Reception) {
         use mailstead_smtp_server::{CleartextLogin, Endpoint, PlaintextDelivery, Role as SmtpRole, Security};
-        let (smtp_role, tls) = match role {
-            Role::Smtp => (SmtpRole::Transfer, self.tls.as_ref().map(|tls| tls.public.clone())),
-            _ => (SmtpRole::Submission, self.tls.as_ref().map(|tls| tls.users.clone())),
-        };
+        let tls = self.tls(&bound);
+        let Bound { role, socket, plaintext_login, .. } = bound;
         let security = match tls {
             None => Security::Cleartext,
             Some(tls) if role.is_implicit_tls() => Security::Implicit(tls),
             Some(tls) => Security::StartTls(tls),
         };
         let endpoint = Arc::new(Endpoint {
-            role: smtp_role,
+            role: if role == Role::Smtp { SmtpRole::Transfer } else { SmtpRole::Submission },
             security,
-            cleartext_login: match plaintext {
+            cleartext_login: match plaintext_login {
                 PlaintextLogin::Allowed => CleartextLogin::Allowed,
                 PlaintextLogin::Refused => CleartextLogin::Refused,
             },
@@ -200,16 +204,14 @@ impl Engines {
         self.supervisor.spawn("listener", socket.run(role.name(), reception.clone(), serve));
     }
 
-    fn listen_imap(&self, role: Role, plaintext: PlaintextLogin, socket: Listener, reception: &Reception) {
+    fn listen_imap(&self, bound: Bound, reception: &Reception) {
         use mailstead_imap_server::{Endpoint, Security};
-        let security = match self.tls.as_ref().map(|tls| tls.users.clone()) {
+        let tls = self.tls(&bound);
+        let Bound { role, socket, plaintext_login, .. } = bound;
+        let security = match tls {
             None => Security::Cleartext,
             Some(tls) if role.is_implicit_tls() => Security::Implicit(tls),
             Some(tls) => Security::StartTls(tls),
-        };
-        let plaintext_login = match plaintext {
-            PlaintextLogin::Allowed => mailstead_login::PlaintextLogin::Allowed,
-            PlaintextLogin::Refused => mailstead_login::PlaintextLogin::Refused,
         };
         let endpoint = Arc::new(Endpoint { security, plaintext_login });
         let server = Arc::clone(&self.imap);
@@ -217,12 +219,12 @@ impl Engines {
         self.supervisor.spawn("listener", socket.run(role.name(), reception.clone(), serve));
     }
 
-    fn listen_http(&self, role: Role, socket: Listener, reception: &Reception) {
-        let router = if role == Role::Metrics { &self.metrics } else { &self.status };
-        let tls = self.tls.as_ref().map(|tls| tls.users.clone()).filter(|_| role.is_implicit_tls());
+    fn listen_http(&self, bound: Bound, reception: &Reception) {
+        let router = if bound.role == Role::Metrics { &self.metrics } else { &self.status };
+        let tls = self.tls(&bound).filter(|_| bound.role.is_implicit_tls());
         let http = HttpServer::new(router.clone(), tls, self.shutdown.clone());
         let serve = move |connection| http.clone().serve(connection);
-        self.supervisor.spawn("listener", socket.run(role.name(), reception.clone(), serve));
+        self.supervisor.spawn("listener", bound.socket.run(bound.role.name(), reception.clone(), serve));
     }
 }
 

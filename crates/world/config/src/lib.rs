@@ -28,8 +28,8 @@ pub use dns::{Dns, DnsMode, PrivateServers};
 pub use error::Error;
 pub use rules::{DkimKey, Pattern, Rule, RuleKind};
 pub use schema::{
-    Config, Database, HostPort, Limits, Listener, Log, LogFormat, LogLevel, MissingAddress, PlaintextLogin, Queue,
-    Role, Sandbox, Strictness, TlsFiles,
+    ClientCertificates, Config, Database, HostPort, Limits, Listener, Log, LogFormat, LogLevel, MissingAddress,
+    PlaintextLogin, Queue, Role, Sandbox, Strictness, TlsFiles,
 };
 pub use transport::{AddressFamily, Fail, HopSecurity, Login, NextHop, Route, Routing, Socks, Transport};
 pub use value::Network;

@@ -151,6 +151,8 @@ pub struct Listener {
     pub services: Vec<(Role, u16)>,
     /// Whether passwords may be sent without TLS.
     pub plaintext_login: PlaintextLogin,
+    /// Whether users' clients are asked for a certificate.
+    pub client_certificates: ClientCertificates,
     /// What to do when the machine does not have one of the addresses.
     pub missing_address: MissingAddress,
 }
@@ -162,6 +164,15 @@ pub enum PlaintextLogin {
     Refused,
     /// They may, for trying things out on loopback.
     Allowed,
+}
+
+/// Whether the clients of our users are asked for a certificate, on submission and IMAP. Nobody needs one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// They are asked.
+    Requested,
+    /// They are not: some programs ask their user which certificate to show whenever they are asked.
+    NotRequested,
 }
 
 /// What to do when the machine does not have an address of a listener.
@@ -466,12 +477,16 @@ fn read_listener(mut section: Section<'_>, has_tls: bool, taken: &mut HashMap<So
         Some(true) => PlaintextLogin::Allowed,
         _ => PlaintextLogin::Refused,
     };
+    let client_certificates = match section.optional("client-certificates", value::flag) {
+        Some(false) => ClientCertificates::NotRequested,
+        _ => ClientCertificates::Requested,
+    };
     let missing_address = match section.optional("skip-missing-addresses", value::flag) {
         Some(true) => MissingAddress::Skip,
         _ => MissingAddress::Fail,
     };
     section.finish();
-    Listener { addresses, services, plaintext_login, missing_address }
+    Listener { addresses, services, plaintext_login, client_certificates, missing_address }
 }
 
 /// Everything about domains, accounts and addresses, with the references between them checked.

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use mailstead_config::{
-    AccountName, AddressFamily, Config, ConfigWatch, Database, DnsMode, Error, Fail, HopSecurity, LogFormat, LogLevel,
-    Login, MissingAddress, Network, PlaintextLogin, PrivateServers, Role, Route, Routing, Strictness, Transport, edit,
+    AccountName, AddressFamily, ClientCertificates, Config, ConfigWatch, Database, DnsMode, Error, Fail, HopSecurity,
+    LogFormat, LogLevel, Login, MissingAddress, Network, PlaintextLogin, PrivateServers, Role, Route, Routing,
+    Strictness, Transport, edit,
 };
 use mailstead_names::{Address, Domain, DomainPattern};
 
@@ -36,6 +37,7 @@ skip-missing-addresses = true
 addresses = "192.0.2.1"
 submission = 587
 plaintext-login = true
+client-certificates = false
 
 [limits]
 open-connections = [1, 2, 3]
@@ -139,6 +141,8 @@ fn all_keys_have_their_meaning() {
     assert_eq!(first.services, [(Role::Smtp, 25), (Role::Imaps, 993)]);
     assert_eq!((first.plaintext_login, first.missing_address), (PlaintextLogin::Refused, MissingAddress::Skip));
     assert_eq!((second.plaintext_login, second.missing_address), (PlaintextLogin::Allowed, MissingAddress::Fail));
+    let asked = [first, second].map(|listener| listener.client_certificates);
+    assert_eq!(asked, [ClientCertificates::Requested, ClientCertificates::NotRequested]);
     assert_eq!(config.limits.open_connections, [1, 2, 3]);
     assert_eq!(config.limits.all_open_connections, 500);
     assert_eq!(config.limits.connections_per_minute, [300, 900, 2700]);
