@@ -4,8 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock};
 
+use mailstead_names::KeyFingerprint;
 use mailstead_net::tls::{ClientTls, ServerTls, SessionTickets, UnknownName, Verification};
-use mailstead_net::{Authority, Dialer, Error, Identity, Stream, Target};
+use mailstead_net::{Authority, Dialer, Error, Identity, PublicKey, Stream, Target};
 use mailstead_runtime::{BoxFuture, Deadline};
 use rustls::RootCertStore;
 
@@ -58,6 +59,15 @@ impl Certificates {
     #[must_use]
     pub fn trusting_client() -> ClientTls {
         ClientTls::new(Verification::Pkix(Self::roots())).expect("a usable configuration")
+    }
+
+    /// The same client, that shows a certificate with a key of its own to who asks for one, and that key's fingerprint.
+    #[must_use]
+    pub fn client_with_key() -> (ClientTls, KeyFingerprint) {
+        let identity = Self::identity(&["client"]);
+        let key = PublicKey::of_certificate(&identity.chain()[0]).expect("a usable key");
+        let client = Self::trusting_client().with_identity(&identity).expect("a usable configuration");
+        (client, key.fingerprint())
     }
 
     /// Whom the tests trust: only their own authority.

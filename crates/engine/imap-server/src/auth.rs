@@ -33,9 +33,16 @@ impl Session {
             return Err(Interrupt::Close(Close::Gone(std::io::Error::other(error))));
         }
         // RFC 9051 §6.2.1: nothing that was learned before TLS counts.
-        self.authenticator.peer.tls = self.wire.stream().tls().cloned();
+        self.tls_established().await;
         self.authenticator.peer.client = String::new();
         Err(Interrupt::Answered)
+    }
+
+    /// After a handshake: the room where logins are decided must know of it.
+    pub(crate) async fn tls_established(&mut self) {
+        if let Some(facts) = self.wire.stream().tls().cloned() {
+            self.authenticator.tls_established(facts).await;
+        }
     }
 
     /// The mechanisms to announce: those that work here, without LOGIN, for which IMAP has a command.
@@ -93,9 +100,7 @@ impl Session {
     fn admit(&mut self, result: Result<mailstead_login::User, Refusal>) -> Outcome {
         match result {
             Ok(user) => {
-                tracing::Span::current().record("user", user.name.as_str());
-                self.wire.be_patient();
-                self.user = Some(User { notices: user.account.notices(), account: user.account });
+                self.enter(user);
                 Ok(reply::logged_in(self.capabilities()))
             }
             Err(Refusal::TooManyFailures) => Err(Interrupt::Close(Close::Bye(reply::BYE_AUTHENTICATION_RATE))),
@@ -104,6 +109,13 @@ impl Session {
             }
             Err(refusal) => Ok(refusal.into()),
         }
+    }
+
+    /// From now on this user's.
+    pub(crate) fn enter(&mut self, user: mailstead_login::User) {
+        tracing::Span::current().record("user", user.name.as_str());
+        self.wire.be_patient();
+        self.user = Some(User { notices: user.account.notices(), account: user.account });
     }
 
     /// RFC 2971. The version is nobody's business before login.

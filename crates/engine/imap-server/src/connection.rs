@@ -79,8 +79,18 @@ impl Session {
         if !self.server.login.may_try(self.wire.stream().peer_addr().ip()) {
             return Close::Bye(reply::BYE_AUTHENTICATION_RATE);
         }
+        // TLS before the greeting is TLS from the first octet. After STARTTLS there is no greeting, so that nobody is ever
+        // let in by one that was sent in the clear (RFC 9051 §7.1.4).
+        self.tls_established().await;
+        let greeting = match self.authenticator.preauthenticate().await {
+            Some(user) => {
+                self.enter(user);
+                reply::PREAUTH
+            }
+            None => reply::GREETING,
+        };
         let capabilities = self.capabilities();
-        self.wire.untagged(Reply { code: Some(Code::Capability(capabilities)), ..reply::GREETING });
+        self.wire.untagged(Reply { code: Some(Code::Capability(capabilities)), ..greeting });
         if let Err(close) = self.wire.flush().await {
             return close;
         }

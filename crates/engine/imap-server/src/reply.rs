@@ -68,6 +68,7 @@ pub(crate) const fn ok(text: &'static str) -> Reply {
 
 // The connection as a whole.
 pub(crate) const GREETING: Reply = ok("Mailstead ready");
+pub(crate) const PREAUTH: Reply = reply(Condition::PreAuth, None, "Mailstead ready, logged in by your certificate");
 pub(crate) const BYE_LOGOUT: Reply = bye("logging out");
 pub(crate) const BYE_INACTIVE: Reply = bye("inactive for too long");
 pub(crate) const BYE_SHUTDOWN: Reply = bye("server is shutting down");
@@ -93,6 +94,7 @@ pub(crate) const NO_TLS: Reply = reply(Condition::No, None, "TLS is not configur
 pub(crate) const PRIVACY_REQUIRED: Reply = no(Code::PrivacyRequired, "use TLS first");
 pub(crate) const MECHANISM_UNSUPPORTED: Reply = no(Code::Cannot, "mechanism not supported");
 pub(crate) const AUTHENTICATION_FAILED: Reply = no(Code::AuthenticationFailed, "authentication failed");
+pub(crate) const UNKNOWN_KEY: Reply = no(Code::AuthenticationFailed, "no certificate with a known key was shown");
 pub(crate) const AUTHORIZATION_FAILED: Reply = no(Code::AuthorizationFailed, "not authorized to act as that user");
 pub(crate) const CHANNEL_BINDING: Reply =
     no(Code::AuthenticationFailed, "channel binding does not match, the connection may be intercepted");
@@ -209,6 +211,7 @@ impl From<Refusal> for Reply {
             Refusal::Mechanism => MECHANISM_UNSUPPORTED,
             Refusal::EncryptionRequired => PRIVACY_REQUIRED,
             Refusal::Credentials => AUTHENTICATION_FAILED,
+            Refusal::UnknownKey => UNKNOWN_KEY,
             Refusal::Authorization => AUTHORIZATION_FAILED,
             Refusal::ChannelBinding => CHANNEL_BINDING,
             Refusal::Aborted => AUTHENTICATION_CANCELLED,

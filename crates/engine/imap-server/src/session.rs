@@ -67,7 +67,7 @@ impl Session {
             protocol: "imap",
             remote: stream.peer_addr().ip(),
             local: stream.local_addr().ip(),
-            tls: stream.tls().cloned(),
+            tls: None,
             plaintext: endpoint.plaintext_login,
             client: String::new(),
         });

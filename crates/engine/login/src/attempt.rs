@@ -6,7 +6,7 @@ use mailstead_sasl::server::Success;
 use mailstead_store::{LoginAttempt, LoginOutcome};
 
 use crate::authenticator::Peer;
-use crate::login::{Known, Login, User};
+use crate::login::{Known, Login, Recognised, User};
 use crate::refusal::{Refusal, Suspicion};
 
 /// How the client shows who it is.
@@ -15,6 +15,8 @@ pub(crate) enum Means {
     Sasl(Mechanism),
     /// The LOGIN command of IMAP, which is not the mechanism of this name.
     LoginCommand,
+    /// A key, before anything was said.
+    Preauth,
 }
 
 impl Means {
@@ -22,6 +24,7 @@ impl Means {
         match self {
             Means::Sasl(mechanism) => mechanism.name(),
             Means::LoginCommand => "login",
+            Means::Preauth => "preauth",
         }
     }
 
@@ -29,6 +32,7 @@ impl Means {
         match self {
             Means::Sasl(mechanism) => mechanism.reveals_password(),
             Means::LoginCommand => true,
+            Means::Preauth => false,
         }
     }
 }
@@ -51,6 +55,12 @@ impl Attempt {
         username.clone_into(&mut self.username);
         self.known = login.find(username).await?;
         Ok(self.known.as_ref())
+    }
+
+    /// Takes note of whom a key belongs to.
+    pub(crate) fn recognise(&mut self, Recognised { known, key }: Recognised) {
+        self.username = key.login;
+        self.known = Some(known);
     }
 
     /// From good credentials to a user. Only here, where they are known to be good, may the answer depend on the account.
@@ -109,7 +119,7 @@ impl Attempt {
     fn outcome(&self, result: &Result<User, Refusal>) -> LoginOutcome {
         match result {
             Ok(_) => LoginOutcome::Ok,
-            Err(Refusal::Credentials) if self.known.is_none() => LoginOutcome::UnknownUser,
+            Err(Refusal::Credentials | Refusal::UnknownKey) if self.known.is_none() => LoginOutcome::UnknownUser,
             Err(Refusal::Credentials) if self.means.shows_password() => LoginOutcome::WrongPassword,
             Err(refusal) => refusal.outcome(),
         }

@@ -8,10 +8,11 @@ use mailstead_config::PlaintextLogin;
 use mailstead_names::Secret;
 use mailstead_net::tls::TlsFacts;
 use mailstead_sasl::server::{self, Answer, Query, Success};
-use mailstead_sasl::{ChannelBinding, Mechanism, PlusOffered, prepare};
+use mailstead_sasl::{ChannelBinding, Error as SaslError, Mechanism, PlusOffered, prepare};
+use mailstead_store::ImapPreauth;
 
 use crate::attempt::{Attempt, Means};
-use crate::login::{Login, User};
+use crate::login::{Login, Recognised, User};
 use crate::refusal::{Refusal, Suspicion};
 
 /// After this many failures a connection is slow.
@@ -28,7 +29,7 @@ pub struct Peer {
     pub remote: IpAddr,
     /// Our address.
     pub local: IpAddr,
-    /// What was negotiated, once there is TLS.
+    /// What was negotiated, once there is TLS: for [`Authenticator::tls_established`] to fill in.
     pub tls: Option<TlsFacts>,
     /// Whether somebody may log in without TLS.
     pub plaintext: PlaintextLogin,
@@ -64,8 +65,10 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Authenticator {
     login: Arc<Login>,
-    /// May be changed as the connection goes on: TLS, the client's name.
+    /// May be changed as the connection goes on: the client's name.
     pub peer: Peer,
+    /// Whose key the client has shown, as it was then.
+    recognised: Option<Recognised>,
     failures: u32,
     running: Option<Running>,
 }
@@ -78,16 +81,50 @@ struct Running {
 
 impl Authenticator {
     pub(crate) fn new(login: Arc<Login>, peer: Peer) -> Authenticator {
-        Authenticator { login, peer, failures: 0, running: None }
+        Authenticator { login, peer, recognised: None, failures: 0, running: None }
     }
 
-    /// The mechanisms to announce now: none where a login needs TLS first, -PLUS only where the channel can be bound.
+    /// Takes note of what a handshake negotiated, and finds out whose key the client has shown. A key that is nobody's is
+    /// no failure: programs show whatever certificates they have.
+    pub async fn tls_established(&mut self, facts: TlsFacts) {
+        self.recognised = match &facts.client_key {
+            Some(key) if self.login.settings.mechanisms.contains(&Mechanism::External) => {
+                self.login.recognise(key).await.unwrap_or_else(|error| {
+                    // A password will do, if that can be checked.
+                    tracing::error!(%error, "cannot look up the key of a client");
+                    None
+                })
+            }
+            _ => None,
+        };
+        self.peer.tls = Some(facts);
+    }
+
+    /// The mechanisms to announce now: none where a login needs TLS first, -PLUS only where the channel can be bound,
+    /// EXTERNAL only to who has shown a key that is known.
     pub fn offered(&self) -> Vec<Mechanism> {
         if !self.peer.is_private_enough() {
             return Vec::new();
         }
         let binding = self.peer.channel_binding().is_some();
-        self.login.settings.mechanisms.iter().copied().filter(|mechanism| binding || !mechanism.is_plus()).collect()
+        let works = |mechanism: &Mechanism| match mechanism {
+            Mechanism::External => self.recognised.is_some(),
+            other => binding || !other.is_plus(),
+        };
+        self.login.settings.mechanisms.iter().copied().filter(works).collect()
+    }
+
+    /// Logs in who has shown a key that is meant for it, before anything is said; nobody else. For the greeting of IMAP
+    /// over TLS that began with the first octet (PREAUTH, RFC 9051 §7.1.4): on other ports nothing protects a greeting, and
+    /// a client that takes a forged one for good would never ask for TLS.
+    pub async fn preauthenticate(&mut self) -> Option<User> {
+        let recognised = self.recognised.clone().filter(|found| found.key.imap_preauth == ImapPreauth::Allowed)?;
+        self.check_channel().ok()?;
+        let mut attempt = Attempt::new(Means::Preauth);
+        attempt.recognise(recognised);
+        // Why a login is disabled is told to who asks for it.
+        let user = attempt.admit(&self.login, &Success { authzid: None, authcid: None }).ok()?;
+        self.conclude(attempt, Ok(user)).await.ok()
     }
 
     /// Failed attempts of this connection.
@@ -165,9 +202,14 @@ impl Authenticator {
         let mechanism = mechanism.ok_or(Refusal::Mechanism)?;
         self.check_channel()?;
         let offered = self.offered();
-        if !offered.contains(&mechanism) {
+        match mechanism {
+            // There is no certificate where there is no TLS, however private the connection is otherwise.
+            Mechanism::External if self.peer.tls.is_none() => return Err(Refusal::EncryptionRequired),
+            // May be tried without an offer: that the key is not known is then said as of any other credentials.
+            Mechanism::External => {}
             // -PLUS without a channel to bind to.
-            return Err(Refusal::Mechanism);
+            other if !offered.contains(&other) => return Err(Refusal::Mechanism),
+            _ => {}
         }
         let plus_of_the_same = |other: &Mechanism| other.is_plus() && other.scram_hash() == mechanism.scram_hash();
         let options = server::Options {
@@ -198,6 +240,9 @@ impl Authenticator {
                 }
                 server::Step::Done(outcome) => match outcome {
                     Ok(success) => running.attempt.admit(&self.login, &success),
+                    Err(SaslError::Credentials) if running.exchange.mechanism() == Mechanism::External => {
+                        Err(Refusal::UnknownKey)
+                    }
                     Err(error) => Err(error.into()),
                 },
             };
@@ -224,7 +269,8 @@ impl Authenticator {
                     let known = attempt.identify(login, &username).await?;
                     login.cram_md5(known, &username).await
                 }
-                // Not among the mechanisms yet: they wait for client certificates and for token issuers.
+                Query::External { authzid } => self.answer_external(attempt, authzid).await,
+                // Not among the mechanisms yet: it waits for token issuers.
                 _ => Ok(Answer::Reject),
             }
         };
@@ -232,6 +278,23 @@ impl Authenticator {
             tracing::error!(%error, "login impossible");
             Refusal::Unavailable
         })
+    }
+
+    /// The key is looked up again: it may have been taken away since the connection began.
+    async fn answer_external(&self, attempt: &mut Attempt, authzid: Option<String>) -> mailstead_store::Result<Answer> {
+        let login = &self.login;
+        let recognised = match self.peer.tls.as_ref().and_then(|tls| tls.client_key.as_ref()) {
+            Some(key) => login.recognise(key).await?,
+            None => None,
+        };
+        if let Some(recognised) = recognised {
+            attempt.recognise(recognised);
+            return Ok(Answer::Accept);
+        }
+        if let Some(username) = authzid {
+            attempt.identify(login, &username).await?;
+        }
+        Ok(Answer::Reject)
     }
 
     /// Guessers wait, longer each time, before anything is looked up for them.

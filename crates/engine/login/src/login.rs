@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use mailstead_config::{AccountEntry, AccountName, Directory};
-use mailstead_names::Secret;
+use mailstead_names::{KeyFingerprint, Secret};
 use mailstead_net::limits::AuthFailures;
 use mailstead_runtime::{Clock, Random};
 use mailstead_sasl::server::Answer;
 use mailstead_sasl::{Mechanism, Nonce, ScramHash};
-use mailstead_store::{Account, AccountId, Store};
+use mailstead_store::{Account, AccountId, Store, TlsKey};
 use tokio::sync::watch;
 
 use crate::authenticator::{Authenticator, Peer};
@@ -27,14 +27,16 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The mechanisms that work for every account. SCRAM-SHA-1 and CRAM-MD5 work only for accounts that asked for them,
+    /// The mechanisms that work for every account with a password. SCRAM-SHA-1 and CRAM-MD5 work only for accounts that asked for them,
     /// and some clients choose them as soon as they see them.
     pub const FOR_EVERY_ACCOUNT: [Mechanism; 4] =
         [Mechanism::ScramSha256Plus, Mechanism::ScramSha256, Mechanism::Plain, Mechanism::Login];
 
-    /// The defaults for this host name.
+    /// The defaults for this host name: those, after EXTERNAL, which is offered only to clients that have shown a key that
+    /// somebody may log in with.
     pub fn new(hostname: impl Into<String>) -> Settings {
-        Settings { hostname: hostname.into(), mechanisms: Settings::FOR_EVERY_ACCOUNT.to_vec() }
+        let mechanisms = [Mechanism::External].into_iter().chain(Settings::FOR_EVERY_ACCOUNT);
+        Settings { hostname: hostname.into(), mechanisms: mechanisms.collect() }
     }
 }
 
@@ -54,6 +56,13 @@ pub struct User {
 pub(crate) struct Known {
     pub(crate) entry: AccountEntry,
     pub(crate) account: Account,
+}
+
+/// Whom a key belongs to.
+#[derive(Debug, Clone)]
+pub(crate) struct Recognised {
+    pub(crate) known: Known,
+    pub(crate) key: TlsKey,
 }
 
 /// Logins of all protocols.
@@ -112,6 +121,13 @@ impl Login {
         let name = entry.as_ref().map_or("", |entry| entry.name.as_str());
         let account = self.store.account(name).await?;
         Ok(entry.zip(account).map(|(entry, account)| Known { entry, account }))
+    }
+
+    /// Whom a key belongs to: nobody where what it logs in as is no name of its account any more.
+    pub(crate) async fn recognise(&self, fingerprint: &KeyFingerprint) -> mailstead_store::Result<Option<Recognised>> {
+        let Some(key) = self.store.tls_keys().find(fingerprint).await? else { return Ok(None) };
+        let known = self.find(&key.login).await?.filter(|known| known.account.id() == key.account);
+        Ok(known.map(|known| Recognised { known, key }))
     }
 
     /// Whether this is the password. Takes as long for nobody as for somebody; sooner for who was here a moment ago.

@@ -16,6 +16,9 @@ pub enum Refusal {
     /// Unknown user, wrong password or wrong proof.
     #[error("bad user name or password")]
     Credentials,
+    /// EXTERNAL without a certificate, or with one whose key is nobody's.
+    #[error("no certificate with a known key was shown")]
+    UnknownKey,
     /// The credentials are good, but not for acting as somebody else.
     #[error("cannot assume another identity")]
     Authorization,
@@ -51,7 +54,9 @@ impl Refusal {
     /// nothing.
     pub(crate) fn suspicion(&self) -> Suspicion {
         match self {
-            Refusal::Credentials | Refusal::Authorization | Refusal::ChannelBinding => Suspicion::Guess,
+            Refusal::Credentials | Refusal::UnknownKey | Refusal::Authorization | Refusal::ChannelBinding => {
+                Suspicion::Guess
+            }
             _ => Suspicion::Harmless,
         }
     }
@@ -60,7 +65,7 @@ impl Refusal {
     pub(crate) fn outcome(&self) -> LoginOutcome {
         match self {
             Refusal::Mechanism | Refusal::EncryptionRequired | Refusal::Malformed(_) => LoginOutcome::Malformed,
-            Refusal::Credentials | Refusal::Authorization => LoginOutcome::WrongProof,
+            Refusal::Credentials | Refusal::UnknownKey | Refusal::Authorization => LoginOutcome::WrongProof,
             Refusal::ChannelBinding => LoginOutcome::ChannelBinding,
             Refusal::Aborted => LoginOutcome::Aborted,
             Refusal::Disabled(_) => LoginOutcome::Disabled,

@@ -2,12 +2,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mailstead_config::{Config, Directory};
-use mailstead_names::Secret;
+use mailstead_names::{KeyFingerprint, Secret};
 use mailstead_net::limits::{AuthFailureSettings, AuthFailures};
 use mailstead_net::tls::TlsFacts;
 use mailstead_runtime::Clock;
 use mailstead_sasl::{ChannelBinding, Mechanism, Nonce, PlusOffered, client};
-use mailstead_store::{Account, Keep, LoginOutcome, NewAccount, Options, Store, WeakVerifiers};
+use mailstead_store::{Account, ImapPreauth, Keep, LoginOutcome, NewAccount, Options, Store, TlsKey, WeakVerifiers};
 use mailstead_testkit::{PausedClock, SeededRandom};
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
@@ -22,19 +22,24 @@ const PASSWORD: &str = "correct horse";
 struct Scene {
     store: Store,
     jane: Account,
+    joe: Account,
     login: Arc<Login>,
     _directory: TempDir,
 }
 
 async fn scene() -> Scene {
+    scene_with(Mechanism::PASSWORD_STRONGEST_FIRST.to_vec()).await
+}
+
+async fn scene_with(mechanisms: Vec<Mechanism>) -> Scene {
     let directory = TempDir::new().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(PausedClock::new());
     let store = Store::open(Options::new(directory.path(), Arc::clone(&clock))).await.unwrap();
     let jane = account(&store, "jane").await;
-    account(&store, "joe").await;
+    let joe = account(&store, "joe").await;
     let failures = AuthFailures::new(AuthFailureSettings::default(), Arc::clone(&clock));
     let login = Login::new(
-        Settings { mechanisms: Mechanism::PASSWORD_STRONGEST_FIRST.to_vec(), ..Settings::new("mail.example.org") },
+        Settings { mechanisms, ..Settings::new("mail.example.org") },
         store.clone(),
         watch::Sender::new(addresses()).subscribe(),
         failures,
@@ -42,7 +47,7 @@ async fn scene() -> Scene {
         Arc::new(SeededRandom::new(1)),
         Metrics::default(),
     );
-    Scene { store, jane, login, _directory: directory }
+    Scene { store, jane, joe, login, _directory: directory }
 }
 
 async fn account(store: &Store, name: &str) -> Account {
@@ -86,6 +91,7 @@ fn peer() -> Peer {
             server_name: None,
             alpn: None,
             exporter: Some([7; 32]),
+            client_key: None,
         }),
         plaintext: PlaintextLogin::Refused,
         client: "tester".into(),
@@ -320,4 +326,163 @@ async fn a_remembered_password_ends_with_its_change() {
     scene.store.set_password(scene.jane.id(), &new, WeakVerifiers::default()).await.unwrap();
     assert_eq!(plain(&mut scene.connect(), "\0jane\0correct horse").await.unwrap_err(), Refusal::Credentials);
     assert!(plain(&mut scene.connect(), "\0jane\0battery staple").await.is_ok());
+}
+
+/// The key that is called by this number.
+fn fingerprint(number: u8) -> KeyFingerprint {
+    KeyFingerprint::new([number; 32])
+}
+
+impl Scene {
+    /// With EXTERNAL, as a server has it.
+    async fn with_keys() -> Scene {
+        scene_with(Settings::new("mail.example.org").mechanisms).await
+    }
+
+    async fn add_key(&self, number: u8, account: &Account, login: &str, imap_preauth: ImapPreauth) {
+        let key = TlsKey {
+            fingerprint: fingerprint(number),
+            account: account.id(),
+            login: login.into(),
+            name: String::new(),
+            kind: "ed25519".into(),
+            imap_preauth,
+            spki: vec![number],
+            added: self.login.clock.now(),
+        };
+        self.store.tls_keys().add(key).await.unwrap();
+    }
+
+    /// A connection whose client has shown this key.
+    async fn shown(&self, number: u8) -> Authenticator {
+        let mut connection = self.connect();
+        let facts = TlsFacts { client_key: Some(fingerprint(number)), ..peer().tls.unwrap() };
+        connection.tls_established(facts).await;
+        connection
+    }
+}
+
+async fn external(connection: &mut Authenticator, authzid: &str) -> Result<String, Refusal> {
+    match connection.start("EXTERNAL", Some(authzid.as_bytes())).await {
+        Step::Done(result) => result.map(|user| user.username),
+        step => panic!("{step:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_known_key_lets_in_as_its_account_and_nobody_else() {
+    let scene = Scene::with_keys().await;
+    scene.add_key(1, &scene.jane, "märz@example.org", ImapPreauth::Allowed).await;
+    let mut connection = scene.shown(1).await;
+    assert_eq!(connection.offered()[0], Mechanism::External, "first of all");
+    assert_eq!(connection.offered()[1..], Settings::FOR_EVERY_ACCOUNT);
+    for own in ["", "märz@example.org", "jane@example.org", "JANE@example.org", "jane"] {
+        assert_eq!(external(&mut connection, own).await.unwrap(), "märz@example.org", "{own}");
+    }
+    // The client may wait to be asked, too.
+    assert!(matches!(connection.start("EXTERNAL", None).await, Step::Challenge(challenge) if challenge.is_empty()));
+    assert!(matches!(connection.respond(b"").await, Step::Done(Ok(user)) if user.account.id() == scene.jane.id()));
+    for other in ["joe@example.org", "nobody@example.org", "joe"] {
+        assert_eq!(external(&mut connection, other).await.unwrap_err(), Refusal::Authorization, "{other}");
+    }
+    assert_eq!(connection.failures(), 3);
+    assert!(plain(&mut connection, "\0jane\0correct horse").await.is_ok(), "a password still works");
+    let records = scene.records(Some(&scene.jane)).await;
+    for outcome in [LoginOutcome::Ok, LoginOutcome::WrongProof] {
+        assert!(records.contains(&("EXTERNAL".into(), outcome)), "{records:?}");
+    }
+}
+
+#[tokio::test]
+async fn external_without_a_known_key_is_refused_and_recorded() {
+    let scene = Scene::with_keys().await;
+    scene.add_key(1, &scene.jane, "jane@example.org", ImapPreauth::Allowed).await;
+    for mut connection in [scene.connect(), scene.shown(2).await] {
+        assert!(!connection.offered().contains(&Mechanism::External));
+        assert_eq!(external(&mut connection, "").await.unwrap_err(), Refusal::UnknownKey);
+        assert_eq!(external(&mut connection, "jane@example.org").await.unwrap_err(), Refusal::UnknownKey);
+        assert_eq!(connection.failures(), 2);
+    }
+    assert_eq!(scene.records(None).await, [("EXTERNAL".into(), LoginOutcome::UnknownUser)]);
+    assert_eq!(scene.records(Some(&scene.jane)).await, [("EXTERNAL".into(), LoginOutcome::WrongProof)]);
+    // No TLS, no certificate: also where passwords may be sent.
+    for plaintext in [PlaintextLogin::Refused, PlaintextLogin::Allowed] {
+        let mut connection = scene.login.authenticator(Peer { tls: None, plaintext, ..peer() });
+        assert!(!connection.offered().contains(&Mechanism::External));
+        assert_eq!(external(&mut connection, "").await.unwrap_err(), Refusal::EncryptionRequired);
+    }
+}
+
+/// A server whose settings have no EXTERNAL has none, and looks at no key.
+#[tokio::test]
+async fn external_can_be_left_out() {
+    let scene = scene().await;
+    scene.add_key(1, &scene.jane, "jane@example.org", ImapPreauth::Allowed).await;
+    let mut connection = scene.shown(1).await;
+    assert_eq!(connection.offered(), Mechanism::PASSWORD_STRONGEST_FIRST);
+    assert_eq!(external(&mut connection, "").await.unwrap_err(), Refusal::Mechanism);
+    assert!(connection.preauthenticate().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn trying_without_a_key_counts_as_guessing() {
+    let scene = Scene::with_keys().await;
+    for _ in 0..10 {
+        assert_eq!(external(&mut scene.connect(), "jane").await.unwrap_err(), Refusal::UnknownKey);
+    }
+    scene.add_key(1, &scene.jane, "jane@example.org", ImapPreauth::Allowed).await;
+    let mut connection = scene.shown(1).await;
+    assert_eq!(external(&mut connection, "").await.unwrap_err(), Refusal::TooManyFailures);
+    assert!(connection.preauthenticate().await.is_none());
+}
+
+#[tokio::test]
+async fn a_key_is_good_until_it_is_taken_away() {
+    let scene = Scene::with_keys().await;
+    scene.add_key(1, &scene.jane, "jane@example.org", ImapPreauth::Allowed).await;
+    let mut connection = scene.shown(1).await;
+    assert!(external(&mut connection, "").await.is_ok());
+    scene.store.tls_keys().remove(&fingerprint(1)).await.unwrap();
+    assert_eq!(external(&mut connection, "").await.unwrap_err(), Refusal::UnknownKey);
+    assert!(!scene.shown(1).await.offered().contains(&Mechanism::External));
+}
+
+/// An address that has passed to another account takes no key with it, and a key never leads to another account.
+#[tokio::test]
+async fn a_key_stays_with_its_account() {
+    let scene = Scene::with_keys().await;
+    scene.add_key(1, &scene.joe, "jane@example.org", ImapPreauth::Allowed).await;
+    scene.add_key(2, &scene.jane, "gone@example.org", ImapPreauth::Allowed).await;
+    for number in [1, 2] {
+        let mut connection = scene.shown(number).await;
+        assert!(!connection.offered().contains(&Mechanism::External));
+        assert_eq!(external(&mut connection, "").await.unwrap_err(), Refusal::UnknownKey);
+        assert!(connection.preauthenticate().await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_login_is_told_to_who_asks() {
+    let scene = Scene::with_keys().await;
+    scene.add_key(1, &scene.joe, "joe@example.org", ImapPreauth::Allowed).await;
+    let mut connection = scene.shown(1).await;
+    assert!(connection.preauthenticate().await.is_none());
+    assert_eq!(scene.records(Some(&scene.joe)).await, [], "nobody asked");
+    assert_eq!(external(&mut connection, "").await.unwrap_err(), Refusal::Disabled("ask the desk".into()));
+    assert_eq!(scene.records(Some(&scene.joe)).await, [("EXTERNAL".into(), LoginOutcome::Disabled)]);
+}
+
+#[tokio::test]
+async fn some_keys_log_in_before_anything_is_said() {
+    let scene = Scene::with_keys().await;
+    scene.add_key(1, &scene.jane, "jane@example.org", ImapPreauth::Allowed).await;
+    scene.add_key(2, &scene.jane, "jane@example.org", ImapPreauth::Refused).await;
+    let user = scene.shown(1).await.preauthenticate().await.unwrap();
+    assert_eq!((user.account.id(), user.username.as_str()), (scene.jane.id(), "jane@example.org"));
+    assert_eq!(scene.records(Some(&scene.jane)).await, [("preauth".into(), LoginOutcome::Ok)]);
+    let mut connection = scene.shown(2).await;
+    assert!(connection.preauthenticate().await.is_none());
+    assert!(external(&mut connection, "").await.is_ok());
+    assert!(scene.shown(3).await.preauthenticate().await.is_none());
+    assert!(scene.connect().preauthenticate().await.is_none());
 }

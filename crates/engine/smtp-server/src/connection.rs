@@ -275,12 +275,12 @@ impl Connection {
     async fn handshake(&mut self, unread: &[u8]) -> Result<(), Ended> {
         let (Security::StartTls(tls) | Security::Implicit(tls)) = &self.endpoint.security else { return Ok(()) };
         let deadline = Deadline::after(self.server.settings.timeouts.handshake);
-        let result = self.wire.stream.start_tls(tls, unread, deadline).await;
+        let result = self.wire.stream.start_tls(tls, unread, deadline).await.cloned();
         let metrics = &self.server.services.metrics;
         match result {
             Ok(facts) => {
                 metrics.handshake(self.endpoint.role, "success");
-                self.authenticator.peer.tls = Some(facts.clone());
+                self.authenticator.tls_established(facts).await;
                 Ok(())
             }
             Err(error) => {

@@ -60,6 +60,7 @@ pub(crate) fn login_refused(refusal: &Refusal) -> Reply {
     match refusal {
         Refusal::Mechanism => Reply::new(504, status(5, 5, 4), "mechanism not supported"),
         Refusal::EncryptionRequired => Reply::new(538, status(5, 7, 11), "encryption required for authentication"),
+        Refusal::UnknownKey => Reply::new(535, status(5, 7, 8), "no certificate with a known key was shown"),
         Refusal::Authorization => Reply::new(535, status(5, 7, 8), "cannot assume other role"),
         Refusal::ChannelBinding => Reply::new(535, status(5, 7, 7), "channel bindings do not match, potential mitm"),
         Refusal::Malformed(what) => Reply::new(501, status(5, 5, 4), format!("malformed message: {what}")),

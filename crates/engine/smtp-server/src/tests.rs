@@ -16,7 +16,7 @@ use mailstead_dns::{LookupErrorKind, Mx, Record, RecordType, Resolver, Target, T
 use mailstead_login::Login;
 use mailstead_names::{Domain, Secret};
 use mailstead_net::limits::{AuthFailureSettings, AuthFailures, ConnectionLimitSettings, ConnectionLimits};
-use mailstead_net::tls::ServerTls;
+use mailstead_net::tls::{ClientTls, ServerTls};
 use mailstead_net::{Admission, Connection, ConnectionId, Refusal, Stream};
 use mailstead_queue::OutgoingTls;
 use mailstead_queue::facts::StsPolicies;
@@ -372,9 +372,13 @@ impl Client {
     }
 
     async fn handshake(&mut self) {
+        self.handshake_as(&Certificates::trusting_client()).await;
+    }
+
+    async fn handshake_as(&mut self, client: &ClientTls) {
         let name = HOST.to_owned().try_into().unwrap();
         let deadline = Deadline::after(Duration::from_secs(60));
-        self.stream.connect_tls(&Certificates::trusting_client(), name, &self.unread, deadline).await.unwrap();
+        self.stream.connect_tls(client, name, &self.unread, deadline).await.unwrap();
     }
 
     async fn login(&mut self, username: &str) {

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use mailstead_login::PlaintextLogin;
-use mailstead_net::tls::ClientTls;
+use mailstead_net::tls::{ClientTls, ServerTls};
 use mailstead_runtime::Deadline;
+use mailstead_store::{ImapPreauth, TlsKey};
 use mailstead_testkit::Certificates;
 
-use super::{PASSWORD, scene};
+use super::{Client, PASSWORD, Scene, scene};
 use crate::Security;
 
 fn tls() -> (Security, ClientTls) {
@@ -35,8 +36,7 @@ async fn nobody_logs_in_without_tls() {
         S: d OK ~"
         ))
         .await;
-    let name = "mail.example.org".try_into().expect("a name");
-    client.stream.connect_tls(&trust, name, &[], Deadline::NEVER).await.expect("a handshake");
+    handshake(&mut client, &trust).await;
     let capabilities = client.ask("CAPABILITY").await;
     assert!(!capabilities.contains("STARTTLS") && !capabilities.contains("LOGINDISABLED"), "{capabilities}");
     assert!(capabilities.contains("AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 AUTH=PLAIN"), "{capabilities}");
@@ -60,6 +60,125 @@ async fn nobody_logs_in_without_tls() {
         S: j OK ~
         S: <closed>"
         ))
+        .await;
+    scene.check().await;
+}
+
+/// A client that holds a key of jane's.
+async fn key_of_jane(scene: &Scene, imap_preauth: ImapPreauth) -> ClientTls {
+    let (client, fingerprint) = Certificates::client_with_key();
+    let key = TlsKey {
+        fingerprint,
+        account: scene.jane.id(),
+        login: "jane@example.org".into(),
+        name: String::new(),
+        kind: "ecdsa-p256".into(),
+        imap_preauth,
+        spki: Vec::new(),
+        added: "2026-01-15T12:00:00Z".parse().expect("a time"),
+    };
+    scene.store.tls_keys().add(key).await.expect("kept");
+    client
+}
+
+/// Where clients are asked for certificates.
+fn asking() -> ServerTls {
+    Certificates::server(&["mail.example.org"]).with_client_certificates().expect("a configuration")
+}
+
+async fn handshake(client: &mut Client, trust: &ClientTls) {
+    let name = "mail.example.org".try_into().expect("a name");
+    client.stream.connect_tls(trust, name, &[], Deadline::NEVER).await.expect("a handshake");
+}
+
+/// RFC 9051 §7.1.4: a key is enough where nothing was ever sent in the clear.
+#[tokio::test]
+async fn a_key_logs_in_before_the_greeting_over_implicit_tls() {
+    let scene = scene().await;
+    let known = key_of_jane(&scene, ImapPreauth::Allowed).await;
+    let mut client = scene.connect(Security::Implicit(asking()), PlaintextLogin::Refused);
+    handshake(&mut client, &known).await;
+    let greeting = client.line().await;
+    assert!(greeting.starts_with("* PREAUTH [CAPABILITY IMAP4rev2 ") && !greeting.contains("AUTH="), "{greeting}");
+    client
+        .play(
+            "
+        C: a AUTHENTICATE EXTERNAL =
+        S: a BAD already logged in
+        C: b SELECT Inbox
+        S: ~
+        S: b OK ~",
+        )
+        .await;
+    // A key that is nobody's is no reason to refuse anybody, nor to let them in.
+    let (unknown, _) = Certificates::client_with_key();
+    for trust in [unknown, Certificates::trusting_client()] {
+        let mut client = scene.connect(Security::Implicit(asking()), PlaintextLogin::Refused);
+        handshake(&mut client, &trust).await;
+        let greeting = client.line().await;
+        assert!(greeting.starts_with("* OK [CAPABILITY ") && !greeting.contains("EXTERNAL"), "{greeting}");
+        client
+            .play(
+                "
+            C: a AUTHENTICATE EXTERNAL =
+            S: a NO [AUTHENTICATIONFAILED] no certificate with a known key was shown
+            C: b SELECT Inbox
+            S: b BAD log in first",
+            )
+            .await;
+    }
+    scene.check().await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_to_log_in_by_itself_waits_for_external() {
+    let scene = scene().await;
+    let known = key_of_jane(&scene, ImapPreauth::Refused).await;
+    let mut client = scene.connect(Security::Implicit(asking()), PlaintextLogin::Refused);
+    handshake(&mut client, &known).await;
+    let greeting = client.line().await;
+    assert!(greeting.contains(" AUTH=EXTERNAL AUTH=SCRAM-SHA-256-PLUS "), "{greeting}");
+    client
+        .play(
+            "
+        C: a AUTHENTICATE EXTERNAL am9lQGV4YW1wbGUub3Jn
+        S: a NO [AUTHORIZATIONFAILED] ~
+        C: b AUTHENTICATE EXTERNAL =
+        S: b OK [CAPABILITY ~",
+        )
+        .await;
+    scene.check().await;
+}
+
+/// A greeting in the clear could be anybody's: with STARTTLS there is never a PREAUTH.
+#[tokio::test]
+async fn after_starttls_a_key_is_announced_and_has_to_be_used() {
+    let scene = scene().await;
+    let known = key_of_jane(&scene, ImapPreauth::Allowed).await;
+    let mut client = scene.connect(Security::StartTls(asking()), PlaintextLogin::Refused);
+    assert!(client.line().await.starts_with("* OK "));
+    client
+        .play(
+            "
+        C: a AUTHENTICATE EXTERNAL =
+        S: a NO [PRIVACYREQUIRED] ~
+        C: b STARTTLS
+        S: b OK ~",
+        )
+        .await;
+    handshake(&mut client, &known).await;
+    let capabilities = client.ask("CAPABILITY").await;
+    assert!(capabilities.contains(" AUTH=EXTERNAL "), "{capabilities}");
+    client
+        .play(
+            "
+        C: c SELECT Inbox
+        S: c BAD log in first
+        C: d AUTHENTICATE EXTERNAL
+        S: +~
+        C: amFuZUBleGFtcGxlLm9yZw==
+        S: d OK ~",
+        )
         .await;
     scene.check().await;
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use mailstead_names::{ForwardPath, ReversePath};
 use mailstead_queue::{LocalDelivery as _, LocalMessage, LocalRecipient};
 use mailstead_sasl::{ChannelBinding, Mechanism, Nonce, PlusOffered, client};
-use mailstead_store::DeliveryId;
+use mailstead_store::{DeliveryId, ImapPreauth, TlsKey};
 
 use super::*;
 
@@ -80,6 +80,74 @@ async fn logins_that_fail() {
         .await;
     client.say(&format!("{}\r\n", plain("\0jane"))).await;
     assert!(client.line().await.unwrap().starts_with("501 5.5.4 malformed message: "));
+}
+
+/// A key of jane's, and a client that holds it.
+async fn key_of_jane(scene: &Scene) -> ClientTls {
+    let (client, fingerprint) = Certificates::client_with_key();
+    let key = TlsKey {
+        fingerprint,
+        account: scene.account("jane").await.id(),
+        login: "jane@example.org".into(),
+        name: String::new(),
+        kind: "ecdsa-p256".into(),
+        imap_preauth: ImapPreauth::Allowed,
+        spki: Vec::new(),
+        added: "2026-01-15T12:00:00Z".parse().unwrap(),
+    };
+    scene.store.tls_keys().add(key).await.unwrap();
+    client
+}
+
+#[tokio::test(start_paused = true)]
+async fn certificates_log_in_by_their_key() {
+    let scene = Scene::new().await;
+    let known = key_of_jane(&scene).await;
+    let (unknown, _) = Certificates::client_with_key();
+    let tls = scene.tls.with_client_certificates().unwrap();
+    let submission = |security| Endpoint::new(Role::Submission, security);
+    let mut client = scene.connect(submission(Security::StartTls(tls.clone()))).await;
+    client.ehlo().await;
+    client
+        .play(
+            "C: AUTH EXTERNAL =
+            S: 538 5.7.11 encryption required for authentication
+            C: STARTTLS
+            S: 220 2.0.0 ready for TLS",
+        )
+        .await;
+    client.handshake_as(&known).await;
+    let announced = client.ehlo().await;
+    assert_eq!(offered(&announced), Some("EXTERNAL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN"));
+    client
+        .play(
+            "C: AUTH EXTERNAL am9lQGV4YW1wbGUub3Jn
+            S: 535 5.7.8 cannot assume other role",
+        )
+        .await;
+    client.say("AUTH EXTERNAL\r\n").await;
+    assert_eq!(client.reply().await, ["334 "]);
+    client.play("C: amFuZUBleGFtcGxlLm9yZw==\nS: 235 2.7.0 welcome").await;
+    assert_eq!(client.send("jane@example.org", &["joe@example.org"], MESSAGE).await, "250 2.0.0 it is queued");
+
+    // From the first octet; with a key that is nobody's; with none.
+    for (shown, answer) in [
+        (Some(known.clone()), "235 2.7.0 welcome"),
+        (Some(unknown), "535 5.7.8 no certificate with a known key was shown"),
+        (None, "535 5.7.8 no certificate with a known key was shown"),
+    ] {
+        let mut client = scene.open(submission(Security::Implicit(tls.clone())), None);
+        client.handshake_as(&shown.unwrap_or_else(Certificates::trusting_client)).await;
+        client.hear("220 mx.example.org ESMTP Mailstead").await;
+        let is_known = answer.starts_with("235");
+        assert_eq!(offered(&client.ehlo().await).unwrap().starts_with("EXTERNAL "), is_known);
+        client.play(&format!("C: AUTH EXTERNAL =\nS: {answer}")).await;
+    }
+    // Where nobody is asked for a certificate, nobody has one.
+    let mut client = scene.open(submission(Security::Implicit(scene.tls.clone())), None);
+    client.handshake_as(&known).await;
+    client.hear("220 mx.example.org ESMTP Mailstead").await;
+    assert!(!offered(&client.ehlo().await).unwrap().contains("EXTERNAL"));
 }
 
 #[tokio::test(start_paused = true)]
