@@ -1,8 +1,7 @@
 //! DKIM keys and signatures (RFC 6376).
 
-use std::fs::{File, OpenOptions, remove_file};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +23,7 @@ use super::options::{DkimCommand, DkimKeyType, KeyPlace};
 use super::{Finding, count, now, resolver};
 use crate::cli::print;
 use crate::failure::Failure;
+use crate::files::write_new;
 
 /// Key files are shorter: an RSA key of 8192 bits takes some 6500 octets.
 const MOST_KEY_OCTETS: u64 = 64 * 1024;
@@ -81,7 +81,7 @@ fn generate(key_type: DkimKeyType, out: Option<&Path>, place: &KeyPlace, json: b
     let mut finding = public_half(key.public_key(), place);
     match out {
         Some(path) => {
-            write_new(path, &pem)?;
+            write_new(path, pem.expose())?;
             finding.put("file", json!(path.display().to_string()));
         }
         None if json => finding.put("pem", json!(pem.expose())),
@@ -89,17 +89,6 @@ fn generate(key_type: DkimKeyType, out: Option<&Path>, place: &KeyPlace, json: b
         None => print(pem.expose())?,
     }
     finding.show(json)
-}
-
-/// Writes a file that nobody else can read, and that must not have been there: it might be the key in use.
-fn write_new(path: &Path, pem: &Secret<String>) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::new(format!("{}: cannot write it: {error}", path.display()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-    file.write_all(pem.expose().as_bytes()).and_then(|()| file.sync_all()).map_err(|error| {
-        // Half a key is none; that it stays is no worse than the failure that is told.
-        let _ = remove_file(path);
-        failed(error)
-    })
 }
 
 pub(super) fn read_key(path: &Path) -> Result<Arc<dyn PrivateKey>, Failure> {

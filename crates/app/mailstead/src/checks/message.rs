@@ -1,11 +1,8 @@
 //! Messages from files, as they would be in transit.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
-
 use super::options::MessageFile;
 use crate::failure::Failure;
+use crate::files::read_file;
 
 /// Longer messages are not read: no server takes them, and they are held in memory.
 const MOST_OCTETS: u64 = 100 * 1000 * 1000;
@@ -29,27 +26,6 @@ impl MessageFile {
     pub(super) fn read(&self) -> Result<Message, Failure> {
         Ok(Message::new(&read_file(self.message.as_deref(), MOST_OCTETS)?))
     }
-}
-
-/// Reads a file, or standard input for none and `-`, of at most so many octets.
-pub(super) fn read_file(path: Option<&Path>, most: u64) -> Result<Vec<u8>, Failure> {
-    match path {
-        Some(path) if path != Path::new("-") => {
-            let failed = |reason: String| Failure::new(format!("{}: {reason}", path.display()));
-            let file = File::open(path).map_err(|error| failed(format!("cannot read it: {error}")))?;
-            read(file, most).map_err(failed)
-        }
-        _ => read(io::stdin().lock(), most).map_err(|reason| Failure::new(format!("standard input: {reason}"))),
-    }
-}
-
-fn read(file: impl Read, most: u64) -> Result<Vec<u8>, String> {
-    let mut octets = Vec::new();
-    let read = file.take(most + 1).read_to_end(&mut octets).map_err(|error| format!("cannot read it: {error}"))?;
-    if u64::try_from(read).unwrap_or(u64::MAX) > most {
-        return Err(format!("longer than {most} octets"));
-    }
-    Ok(octets)
 }
 
 impl Message {
@@ -83,11 +59,5 @@ mod tests {
         assert_eq!(message.line_end, LineEnd::Lf);
         assert_eq!(Message::new(b"a: b\r\n\n").line_end, LineEnd::CrLf);
         assert_eq!(Message::new(b"").octets, b"");
-    }
-
-    #[test]
-    fn long_messages_are_refused() {
-        assert_eq!(read(&b"12345678"[..], 8).unwrap(), b"12345678");
-        assert_eq!(read(&b"123456789"[..], 8).unwrap_err(), "longer than 8 octets");
     }
 }

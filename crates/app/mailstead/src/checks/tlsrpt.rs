@@ -12,11 +12,12 @@ use mailstead_tlspolicy::report::{
 };
 use serde_json::json;
 
-use super::message::{Message, read_file};
+use super::message::Message;
 use super::options::transport::TlsrptCommand;
 use super::{Finding, count, resolver, texts};
 use crate::control;
 use crate::failure::Failure;
+use crate::files::read_file;
 use crate::operations::{Form, Request};
 
 /// Larger messages are not read: their reports would be beyond what the server takes.

@@ -1,15 +1,16 @@
 //! What the first run of `localserve` writes.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use mailstead_net::Authority;
 
 use crate::cli::{CONFIG_FILE, LocalserveOptions};
 use crate::failure::Failure;
+use crate::files::write_new;
 
 /// The certificate that clients are to trust.
 pub(super) const CA_FILE: &str = "ca.pem";
@@ -111,16 +112,9 @@ pub(super) fn make(root: &Path, configuration: &str, ip: Option<IpAddr>) -> Resu
         // Last: a directory without it was not finished.
         (CONFIG_FILE, configuration),
     ] {
-        let path = root.join(name);
-        write_new(&path, text).map_err(|error| failed(&path, &error))?;
+        write_new(&root.join(name), text)?;
     }
     Ok(made)
-}
-
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }
 
 #[cfg(test)]

@@ -4,16 +4,15 @@ use std::path::Path;
 
 use mailstead_dns::{Record, Tlsa};
 use mailstead_names::Domain;
-use mailstead_net::tls::provider;
 use mailstead_tlspolicy::tlsa::TlsaBaseDomain;
 use mailstead_tlspolicy::verify::{record_for, record_for_key};
-use rustls::pki_types::pem::{Error as PemError, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
+use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use serde_json::json;
 
 use crate::checks::Finding;
-use crate::checks::message::read_file;
 use crate::failure::Failure;
+use crate::files::read_file;
+use crate::pem::{first, public_half};
 
 /// Larger files are not read: chains with keys are far smaller.
 const MOST_OCTETS: u64 = 1 << 20;
@@ -39,21 +38,6 @@ fn of_pem(pem: &[u8], usage: u8, selector: u8, matching_type: u8) -> Result<Tlsa
         return Err("there is only a key in it, for which the selector must be spki (1)".to_owned());
     }
     record_for_key(&key, usage, matching_type).ok_or_else(|| format!("matching type {matching_type} is unknown"))
-}
-
-/// The first object of a kind.
-fn first<T: PemObject>(pem: &[u8]) -> Result<Option<T>, String> {
-    match T::from_pem_slice(pem) {
-        Ok(object) => Ok(Some(object)),
-        Err(PemError::NoItemsFound) => Ok(None),
-        Err(error) => Err(format!("cannot be read as PEM: {error}")),
-    }
-}
-
-fn public_half(key: PrivateKeyDer<'static>) -> Result<SubjectPublicKeyInfoDer<'static>, String> {
-    let key = provider().key_provider.load_private_key(key).map_err(|error| format!("the key is unusable: {error}"))?;
-    let public = key.public_key().ok_or("the public half of the key cannot be told; use a certificate")?;
-    Ok(public.into_owned())
 }
 
 /// Where the record of a server is.
