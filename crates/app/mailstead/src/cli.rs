@@ -1,6 +1,7 @@
 //! The command line.
 
 mod queue;
+mod tlskey;
 
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -17,6 +18,7 @@ use crate::checks::options::{
 use crate::failure::Failure;
 
 pub(crate) use queue::QueueCommand;
+pub(crate) use tlskey::TlskeyCommand;
 
 /// A complete mail server in one program.
 #[derive(Debug, Parser)]
@@ -38,6 +40,9 @@ pub(crate) enum Command {
     /// List, add and remove accounts, and set their passwords.
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Look after the keys of TLS certificates with which people may log in, instead of a password.
+    #[command(subcommand)]
+    Tlskey(TlskeyCommand),
     /// Look after the message store.
     #[command(subcommand)]
     Store(StoreCommand),

@@ -279,6 +279,8 @@ async fn without_server(
         | Request::QueueList { .. }
         | Request::QueueDo { .. }
         | Request::QueueDump { .. }
+        | Request::TlsKeyList { .. }
+        | Request::TlsKeyRemove { .. }
         | Request::PolicyForget { .. }
             if !config.data_directory.exists() =>
         {

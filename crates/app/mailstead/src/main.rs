@@ -2,9 +2,10 @@
 //!
 //! Composition only. `cli` says what can be asked for, `serve` runs a server from a configuration, `localserve`
 //! makes a configuration for trying things out, `operations` are the administrator's commands (run by the
-//! server when there is one, see `control`, and directly when not), `dns` and `checks` ask the DNS as the server
-//! does and show what comes of it, `wiring` joins the engines to each other, `web` has the status page and the
-//! metrics. Everything that knows about mail is in the other crates.
+//! server when there is one, see `control`, and directly when not), `tlskey` makes and reads the keys of mail
+//! programs, `dns` and `checks` ask the DNS as the server does and show what comes of it, `wiring` joins the
+//! engines to each other, `web` has the status page and the metrics. Everything that knows about mail is in the
+//! other crates.
 
 mod binding;
 mod checks;
@@ -20,6 +21,7 @@ mod operations;
 mod password;
 mod pem;
 mod serve;
+mod tlskey;
 mod web;
 mod wiring;
 
@@ -74,6 +76,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             Command::Serve(options) => serve::run(options).await,
             Command::Stop(place) => control::run(&place, Request::Stop).await,
             Command::Account(command) => control::account(command).await,
+            Command::Tlskey(command) => tlskey::run(command).await,
             Command::Store(cli::StoreCommand::Check { quick, remove_orphans, place }) => {
                 let reading = if quick { Reading::Rows } else { Reading::Messages };
                 let orphans = if remove_orphans { Orphaned::Remove } else { Orphaned::Keep };

@@ -5,6 +5,7 @@
 
 mod policies;
 pub(crate) mod queue;
+pub(crate) mod tls_keys;
 mod tls_results;
 mod transport;
 
@@ -57,6 +58,12 @@ pub(crate) enum Request {
     QueueDo { filter: Filter, scope: queue::Scope, deed: Deed },
     /// A message that waits, in pieces of base64.
     QueueDump { id: i64 },
+    /// The keys with which people may log in.
+    TlsKeyList { account: Option<String>, form: Form },
+    /// One more: a SubjectPublicKeyInfo in base64.
+    TlsKeyAdd { address: String, name: String, preauth: tls_keys::Preauth, key: String },
+    /// One less.
+    TlsKeyRemove { fingerprint: String },
 }
 
 /// How a record is shown.
@@ -173,6 +180,14 @@ impl Site<'_> {
             }
             Request::QueueDo { filter, scope, deed } => queue::perform(&self.sending.queue, filter, scope, deed).await,
             Request::QueueDump { id } => queue::dump(self.store, id, &parts).await,
+            Request::TlsKeyList { account, form } => {
+                tls_keys::list(self.store, &self.config.current().directory, account.as_deref(), form).await
+            }
+            Request::TlsKeyAdd { address, name, preauth, key } => {
+                let new = tls_keys::NewKey { address: &address, name: &name, preauth, key: &key };
+                tls_keys::add(self.store, &self.config.current().directory, new).await
+            }
+            Request::TlsKeyRemove { fingerprint } => tls_keys::remove(self.store, &fingerprint).await,
         }
     }
 

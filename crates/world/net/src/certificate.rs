@@ -3,14 +3,16 @@
 use std::fmt::Debug;
 use std::net::IpAddr;
 use std::path::Path;
+use std::time::Duration;
 
+use mailstead_names::Secret;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose, SanType,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::{Error, tls};
+use crate::{Error, PublicKey, tls};
 
 /// A certificate chain with its key, and the names it answers for.
 pub struct Identity {
@@ -60,6 +62,40 @@ pub struct Issued {
     pub key_pem: String,
     /// Both, ready for [`tls::ServerTls`].
     pub identity: Identity,
+}
+
+/// A key with a certificate that it signed itself, for a mail program to show to servers that know the key.
+#[derive(Debug)]
+pub struct ClientIdentity {
+    /// The certificate.
+    pub certificate_pem: String,
+    /// PKCS#8 key.
+    pub key_pem: Secret<String>,
+    /// What servers know it by.
+    pub key: PublicKey,
+}
+
+impl ClientIdentity {
+    /// Makes one with an ECDSA P-256 key, which every program can use. Only people read the name.
+    pub fn generate(name: &str) -> Result<Self, Error> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = named(name);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        // Good from long ago, for clocks that are wrong, until the end of time (RFC 5280 §4.1.2.5): servers take the key out
+        // of their list when it is to be used no more, and programs silently show nothing once a certificate has run out.
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(9999, 12, 31) + Duration::from_secs(24 * 60 * 60 - 1);
+        let certificate = params.self_signed(&key)?;
+        let public =
+            PublicKey::of_certificate(certificate.der()).map_err(|error| Error::Certificate(error.to_string()))?;
+        Ok(ClientIdentity {
+            certificate_pem: certificate.pem(),
+            key_pem: Secret::new(key.serialize_pem()),
+            key: public,
+        })
+    }
 }
 
 fn named(common_name: &str) -> DistinguishedName {

@@ -19,7 +19,7 @@ mod socks;
 mod stream;
 pub mod tls;
 
-pub use certificate::{Authority, Identity, Issued};
+pub use certificate::{Authority, ClientIdentity, Identity, Issued};
 pub use dial::{AddressPolicy, Dialer, DirectDialer, Target};
 pub use error::Error;
 pub use listener::{Admission, Connection, ConnectionId, ConnectionIds, Listener, Reception, Refusal};

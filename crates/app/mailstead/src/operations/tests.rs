@@ -332,3 +332,94 @@ minimum-attempts = 2
     let direct = object(explained("<>", 1, Form::Json).await);
     assert_eq!((&direct["transport"], &direct["port"]), (&serde_json::Value::Null, &25.into()));
 }
+
+/// A key in the words of a request, with its fingerprint.
+fn new_key() -> (String, String) {
+    use base64::Engine as _;
+    let made = mailstead_net::ClientIdentity::generate("test").unwrap().key;
+    (base64::engine::general_purpose::STANDARD.encode(made.der()), made.fingerprint().to_string())
+}
+
+fn add_key(address: &str, name: &str, preauth: tls_keys::Preauth, key: &str) -> Request {
+    Request::TlsKeyAdd { address: address.into(), name: name.into(), preauth, key: key.into() }
+}
+
+#[tokio::test]
+async fn keys_come_and_go() {
+    use tls_keys::Preauth;
+    let bench = Bench::new().await;
+    bench.perform(add("joe", "joe@example.net", "a good password")).await.unwrap();
+    let list =
+        |account: Option<&str>, form| bench.perform(Request::TlsKeyList { account: account.map(Into::into), form });
+    assert_eq!(list(None, Form::Words).await.unwrap(), "no keys");
+    assert_eq!(list(None, Form::Json).await.unwrap_or_default(), "");
+    let [(first, first_print), (second, second_print)] = [new_key(), new_key()];
+    // The account is made where it was only in the configuration.
+    let answer = bench.perform(add_key("Jane@Example.org", "laptop", Preauth::Allowed, &first)).await.unwrap();
+    let lower = answer.to_lowercase();
+    assert_eq!(lower, format!("key {first_print} (ecdsa-p256) lets in as jane@example.org, account `jane`"));
+    bench.perform(add_key("joe@example.net", "", Preauth::Refused, &second)).await.unwrap();
+
+    let listed = list(None, Form::Words).await.unwrap();
+    let lines: Vec<&str> = listed.lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].starts_with(&first_print) && lines[0].ends_with("Z  laptop"), "{listed}");
+    assert!(lines[1].starts_with(&format!("{second_print}  joe@example.net  ecdsa-p256, added 2")), "{listed}");
+    assert!(lines[1].ends_with("Z, no IMAP preauth"), "{listed}");
+    for name in ["joe", "joe@example.net"] {
+        let listed = list(Some(name), Form::Json).await.unwrap();
+        let object: serde_json::Value = serde_json::from_str(&listed).unwrap();
+        assert_eq!(object["fingerprint"], second_print);
+        assert_eq!((&object["account"], &object["login"]), (&"joe".into(), &"joe@example.net".into()));
+        assert_eq!((&object["imap_preauth"], &object["usable"]), (&false.into(), &true.into()));
+    }
+    let removed = bench.perform(Request::TlsKeyRemove { fingerprint: second_print.to_uppercase() }).await.unwrap();
+    assert!(removed.starts_with(&format!("key {second_print} of joe@example.net removed")), "{removed}");
+    assert_eq!(list(Some("joe"), Form::Words).await.unwrap(), "no keys");
+
+    // What has no address any more is said to be of no use.
+    bench.perform(add_key("joe@example.net", "", Preauth::Allowed, &second)).await.unwrap();
+    let moved = fs::read_to_string(bench.config.file()).unwrap().replace("joe@example.net", "joseph@example.net");
+    fs::write(bench.config.file(), moved).unwrap();
+    bench.config.reload().unwrap();
+    let listed = list(Some("joe"), Form::Words).await.unwrap();
+    assert!(listed.contains("lets nobody in: joe@example.net is no address of account `joe` any more"), "{listed}");
+    bench.perform(Request::AccountRemove { name: "joe".into() }).await.unwrap();
+    assert_eq!(list(None, Form::Words).await.unwrap().lines().count(), 1);
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_added_say_why() {
+    use tls_keys::Preauth;
+    let bench = Bench::new().await;
+    let (key, fingerprint) = new_key();
+    let refused = async |address: &str, name: &str, key: &str| {
+        bench.perform(add_key(address, name, Preauth::Allowed, key)).await.unwrap_err()
+    };
+    for (address, name, key, reason) in [
+        ("nobody@example.org", "", key.as_str(), "no account has the address nobody@example.org"),
+        ("jane@", "", &key, "jane@: "),
+        ("jane@example.org", "a\u{1b}[2J", &key, "control characters"),
+        ("jane@example.org", &"n".repeat(1025), &key, "the name of a key has 1025 octets; at most 1024"),
+        ("jane@example.org", "", "%%", "not in base64"),
+        ("jane@example.org", "", "AAAA", "not a public key"),
+    ] {
+        let answer = refused(address, name, key).await;
+        assert!(answer.contains(reason), "{answer}");
+    }
+    bench.perform(add_key("jane@example.org", "", Preauth::Allowed, &key)).await.unwrap();
+    let twice = refused("jane@example.org", "", &key).await;
+    assert!(
+        twice.contains(&format!(
+            "lets in jane@example.org already; to change that, remove it first: `mailstead tlskey remove {fingerprint}`"
+        )),
+        "{twice}"
+    );
+    for (fingerprint, reason) in [("ab", "ab is no fingerprint: "), (&"0".repeat(64), "no key has the fingerprint 000")]
+    {
+        let answer = bench.perform(Request::TlsKeyRemove { fingerprint: fingerprint.into() }).await.unwrap_err();
+        assert!(answer.contains(reason), "{answer}");
+    }
+    let answer = bench.perform(Request::TlsKeyList { account: Some("nobody".into()), form: Form::Words }).await;
+    assert!(answer.unwrap_err().contains("there is no account `nobody`"));
+}
