@@ -47,6 +47,16 @@ pub(crate) const SUITES: &[(&str, &[Tool])] = &[
     ("swaks", &[tool("swaks", "swaks"), tool("openssl", "openssl")]),
     ("gsasl", &[tool("gsasl", "gsasl")]),
     ("curl", &[tool("curl", "curl")]),
+    (
+        "client_certificates",
+        &[
+            tool("gsasl", "gsasl"),
+            tool("curl", "curl"),
+            tool("openssl", "openssl"),
+            tool("mbsync", "isync"),
+            tool("swaks", "swaks"),
+        ],
+    ),
     ("mbsync", &[tool("mbsync", "isync")]),
     ("printed", &[tool("swaks", "swaks"), tool("curl", "curl"), tool("mbsync", "isync")]),
     ("mutt", &[tool("mutt", "mutt")]),
