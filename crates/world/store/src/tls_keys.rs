@@ -1,8 +1,8 @@
 //! Public keys by which accounts are known in TLS: whoever holds the private half may log in (SASL EXTERNAL, RFC 4422
 //! appendix A).
 //!
-//! They are looked up by their fingerprint alone, before it is known whose connection it is: the one table, beside that of
-//! the accounts themselves, whose key does not begin with the account.
+//! They are looked up by their fingerprint alone, before it is known whose connection it is. So the key of the table cannot
+//! begin with the account, and no key can be of two accounts.
 
 use jiff::Timestamp;
 use mailstead_names::KeyFingerprint;
