@@ -241,6 +241,9 @@ fn only_users_are_asked_for_a_certificate() {
     };
     assert_eq!(asked(&server), [true, true, true, true, false, false]);
     server.stop();
+    // The list can be read and changed without a server, too.
+    let listed = server.command(&["tlskey", "list", USER]).success().out;
+    assert!(listed.starts_with(&known.fingerprint), "{listed}");
     let file = server.directory().join("mailstead.toml");
     let config = std::fs::read_to_string(&file).expect("the configuration");
     let changed = config.replace("[[listener]]\n", "[[listener]]\nclient-certificates = false\n");

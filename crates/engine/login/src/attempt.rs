@@ -28,6 +28,11 @@ impl Means {
         }
     }
 
+    /// Whether it is a key that lets somebody in.
+    fn shows_key(self) -> bool {
+        matches!(self, Means::Sasl(Mechanism::External) | Means::Preauth)
+    }
+
     fn shows_password(self) -> bool {
         match self {
             Means::Sasl(mechanism) => mechanism.reveals_password(),
@@ -89,14 +94,15 @@ impl Attempt {
         }
         login.metrics.count(peer.protocol, self.means.name(), outcome);
         let (protocol, mechanism, outcome_word) = (peer.protocol, self.means.name(), outcome.word());
+        let key = peer.key().filter(|_| self.means.shows_key()).map(tracing::field::display);
         match result {
             Ok(user) => tracing::info!(
-                protocol, mechanism, remote = %peer.remote, username = %user.username, account = %user.name,
+                protocol, mechanism, remote = %peer.remote, username = %user.username, account = %user.name, key,
                 "logged in"
             ),
             // Tools that block guessers look for these words and this address.
             Err(_) => tracing::info!(
-                protocol, mechanism, remote = %peer.remote, username = %self.username, outcome = outcome_word,
+                protocol, mechanism, remote = %peer.remote, username = %self.username, outcome = outcome_word, key,
                 "failed authentication attempt"
             ),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mailstead_config::PlaintextLogin;
-use mailstead_names::Secret;
+use mailstead_names::{KeyFingerprint, Secret};
 use mailstead_net::tls::TlsFacts;
 use mailstead_sasl::server::{self, Answer, Query, Success};
 use mailstead_sasl::{ChannelBinding, Error as SaslError, Mechanism, PlusOffered, prepare};
@@ -47,8 +47,15 @@ impl Peer {
         self.tls.is_some() || self.plaintext == PlaintextLogin::Allowed
     }
 
+    /// The key that the client has shown, be it anybody's or not.
+    pub(crate) fn key(&self) -> Option<&KeyFingerprint> {
+        self.tls.as_ref().and_then(|tls| tls.client_key.as_ref())
+    }
+
     pub(crate) fn tls_description(&self) -> String {
-        self.tls.as_ref().map(|tls| format!("{} {}", tls.version, tls.cipher_suite)).unwrap_or_default()
+        let Some(tls) = &self.tls else { return String::new() };
+        let key = self.key().map(|key| format!(" key {key}")).unwrap_or_default();
+        format!("{} {}{key}", tls.version, tls.cipher_suite)
     }
 }
 
@@ -283,7 +290,7 @@ impl Authenticator {
     /// The key is looked up again: it may have been taken away since the connection began.
     async fn answer_external(&self, attempt: &mut Attempt, authzid: Option<String>) -> mailstead_store::Result<Answer> {
         let login = &self.login;
-        let recognised = match self.peer.tls.as_ref().and_then(|tls| tls.client_key.as_ref()) {
+        let recognised = match self.peer.key() {
             Some(key) => login.recognise(key).await?,
             None => None,
         };

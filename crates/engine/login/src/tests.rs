@@ -391,6 +391,9 @@ async fn a_known_key_lets_in_as_its_account_and_nobody_else() {
     for outcome in [LoginOutcome::Ok, LoginOutcome::WrongProof] {
         assert!(records.contains(&("EXTERNAL".into(), outcome)), "{records:?}");
     }
+    let attempts = scene.store.login_attempts(Some(scene.jane.id()), 1).await.unwrap();
+    let tls = format!("TLSv1.3 TLS_AES_128_GCM_SHA256 key {}", fingerprint(1));
+    assert_eq!(attempts[0].attempt.tls, tls, "tells which device it was");
 }
 
 #[tokio::test]
@@ -403,8 +406,10 @@ async fn external_without_a_known_key_is_refused_and_recorded() {
         assert_eq!(external(&mut connection, "jane@example.org").await.unwrap_err(), Refusal::UnknownKey);
         assert_eq!(connection.failures(), 2);
     }
-    assert_eq!(scene.records(None).await, [("EXTERNAL".into(), LoginOutcome::UnknownUser)]);
-    assert_eq!(scene.records(Some(&scene.jane)).await, [("EXTERNAL".into(), LoginOutcome::WrongProof)]);
+    // Of each connection one: without a key, and with that one.
+    let record = |outcome| ("EXTERNAL".to_owned(), outcome);
+    assert_eq!(scene.records(None).await, [(); 2].map(|()| record(LoginOutcome::UnknownUser)));
+    assert_eq!(scene.records(Some(&scene.jane)).await, [(); 2].map(|()| record(LoginOutcome::WrongProof)));
     // No TLS, no certificate: also where passwords may be sent.
     for plaintext in [PlaintextLogin::Refused, PlaintextLogin::Allowed] {
         let mut connection = scene.login.authenticator(Peer { tls: None, plaintext, ..peer() });

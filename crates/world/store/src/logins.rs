@@ -109,7 +109,7 @@ pub struct LoginAttempt {
     pub protocol: String,
     /// The SASL mechanism or `login`.
     pub mechanism: String,
-    /// TLS version and cipher suite.
+    /// TLS version and cipher suite, and the key that the client has shown.
     pub tls: String,
     /// What the client calls itself.
     pub client: String,

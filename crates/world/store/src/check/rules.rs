@@ -26,6 +26,12 @@ pub(super) const SERVER: &[(Area, &str)] = &[
             where $1 = 0 and not exists (select 1 from accounts a where a.account_id = v.account_id)",
     ),
     (
+        Area::Rows,
+        "select 'a key of ' || k.login || ' is kept for account ' || k.account_id || ', which does not exist'
+            from tls_keys k
+            where $1 = 0 and not exists (select 1 from accounts a where a.account_id = k.account_id)",
+    ),
+    (
         Area::Queue,
         "select 'queue row ' || r.id || ' has no message' from queue_recipients r
             where $1 = 0 and not exists (select 1 from queue_messages m where m.id = r.message_id)",

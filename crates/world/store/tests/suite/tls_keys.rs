@@ -2,7 +2,7 @@
 
 use mailstead_names::KeyFingerprint;
 use mailstead_runtime::Clock;
-use mailstead_store::{AccountId, Error, ImapPreauth, NewAccount, Store, TlsKey};
+use mailstead_store::{AccountId, Depth, Error, ImapPreauth, NewAccount, Orphans, Store, TlsKey};
 
 use crate::support::{Place, on_both};
 
@@ -71,6 +71,20 @@ on_both! {
         // Somebody else may have it now.
         keys.add(key(place, joe, 1)).await.expect("kept");
         place.check_and_close(store).await;
+    }
+
+    async fn keys_of_nobody_are_found(place: &Place) {
+        let store = place.open().await;
+        let jane = account(&store, "jane").await;
+        store.tls_keys().add(key(place, jane, 1)).await.expect("kept");
+        store.close().await;
+        drop(store);
+        place.meddle(None, "update tls_keys set account_id = 77").await;
+        let store = place.open().await;
+        let report = store.check(Depth::Rows, Orphans::Report).await.expect("checked");
+        let sentences: Vec<&str> = report.problems.iter().map(|problem| problem.detail.as_str()).collect();
+        assert_eq!(sentences, ["a key of jane@example.org is kept for account 77, which does not exist"]);
+        store.close().await;
     }
 
     async fn there_is_a_limit_to_all_of_it(place: &Place) {
