@@ -27,8 +27,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The mechanisms that work for every account with a password. SCRAM-SHA-1 and CRAM-MD5 work only for accounts that asked for them,
-    /// and some clients choose them as soon as they see them.
+    /// The mechanisms that work for every account with a password. SCRAM-SHA-1 and CRAM-MD5 work only for accounts that
+    /// asked for them, and some clients choose them as soon as they see them.
     pub const FOR_EVERY_ACCOUNT: [Mechanism; 4] =
         [Mechanism::ScramSha256Plus, Mechanism::ScramSha256, Mechanism::Plain, Mechanism::Login];
 

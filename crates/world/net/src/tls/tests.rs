@@ -123,8 +123,12 @@ async fn everything_else_stays_as_it_was() {
 #[tokio::test]
 async fn a_resumed_session_has_the_key_of_its_beginning() {
     let server = server();
-    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
-        let (identity, fingerprint) = certificate(&rcgen::PKCS_ECDSA_P256_SHA256);
+    for (version, issuers) in
+        [&rustls::version::TLS12, &rustls::version::TLS13].map(|version| [(version, 0), (version, 15_000)]).concat()
+    {
+        let (mut identity, fingerprint) = certificate(&rcgen::PKCS_ECDSA_P256_SHA256);
+        // With as much of a chain as is allowed, too, all of which is in the ticket.
+        identity.chain.push(CertificateDer::from(vec![0; issuers]));
         let shown = resuming(&client().with_identity(&identity).unwrap(), version);
         assert_eq!(handshake_kind(&server, &shown).await, (HandshakeKind::Full, Some(fingerprint)), "{version:?}");
         assert_eq!(handshake_kind(&server, &shown).await, (HandshakeKind::Resumed, Some(fingerprint)), "{version:?}");
