@@ -1,19 +1,14 @@
 //! The two servers whose queues are emptied.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mailstead_e2e::{free_port, receivers, run, run_with_input};
-use tempfile::TempDir;
+use mailstead_e2e::{Configured, free_port, receivers};
 
 use crate::Outcome;
 
 /// Who sends it all.
 pub(crate) const ADDRESS: &str = "sender@bench.example";
-const PASSWORD: &str = "correct horse";
-/// `AUTH PLAIN` of the account and its password.
-const LOGIN: &str = "AUTH PLAIN AHNlbmRlcgBjb3JyZWN0IGhvcnNl";
 /// The longest that all mail may take to be tried for the first time.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -75,52 +70,30 @@ impl Sender for Postfix {
     }
 }
 
-/// `mailstead serve`. Dropping it kills it.
 pub(crate) struct Mailstead {
-    child: Child,
-    folder: TempDir,
-    binary: PathBuf,
+    server: Configured,
     port: u16,
+    login: String,
 }
 
 impl Mailstead {
     pub(crate) fn start(binary: &Path, next_hop: u16) -> Outcome<Self> {
         let binary = std::fs::canonicalize(binary)
             .map_err(|error| format!("{}: {error} (cargo xtask bench builds it)", binary.display()))?;
-        let (folder, port) = (tempfile::tempdir()?, free_port());
-        let file = folder.path().join("mailstead.toml");
-        std::fs::write(&file, configuration(port, next_hop))?;
-        let password = ["account", "password", "sender", "--config"];
-        run_with_input(Command::new(&binary).args(password).arg(&file), &format!("{PASSWORD}\n")).success();
-        let log = std::fs::File::create(folder.path().join("log"))?;
-        let child =
-            Command::new(&binary).args(["serve", "--config"]).arg(&file).stdout(Stdio::null()).stderr(log).spawn()?;
-        let server = Self { child, folder, binary, port };
-        let begun = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if begun.elapsed() > Duration::from_secs(30) {
-                let log = std::fs::read_to_string(server.folder.path().join("log")).unwrap_or_default();
-                return Err(format!("the server did not start: {log}").into());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(server)
-    }
-
-    fn command(&self, words: &[&str]) -> String {
-        let config = self.folder.path().join("mailstead.toml");
-        run(Command::new(&self.binary).args(words).arg("--config").arg(config)).success().out
+        let port = free_port();
+        let server = Configured::start(&binary, tempfile::tempdir()?, &configuration(port, next_hop), "sender");
+        Ok(Self { server, port, login: Configured::auth_plain("sender") })
     }
 
     /// Forgets how much memory it has used so far.
     fn reset_peak(&self) -> Outcome<()> {
         // proc_pid_clear_refs(5): 5 resets the peak of the resident set.
-        Ok(std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")?)
+        Ok(std::fs::write(format!("/proc/{}/clear_refs", self.server.pid()), "5")?)
     }
 
     /// The most memory that it has used at one time since then.
     pub(crate) fn peak_megabytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.pid())).unwrap_or_default();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kilobytes = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse::<u64>().ok());
         kilobytes.unwrap_or(0) / 1024
@@ -133,30 +106,23 @@ impl Sender for Mailstead {
     }
 
     fn login(&self) -> Option<&str> {
-        Some(LOGIN)
+        Some(&self.login)
     }
 
     fn deferred(&self) -> Outcome<usize> {
-        Ok(self.command(&["queue", "list", "--json", "--next", ">10s"]).lines().count())
+        Ok(self.server.command(&["queue", "list", "--json", "--next", ">10s"]).success().out.lines().count())
     }
 
     fn try_all(&self) -> Outcome<()> {
         self.reset_peak()?;
-        self.command(&["queue", "schedule", "--all", "--now"]);
+        self.server.command(&["queue", "schedule", "--all", "--now"]).success();
         Ok(())
-    }
-}
-
-impl Drop for Mailstead {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
 fn configuration(port: u16, next_hop: u16) -> String {
     format!(
-        "hostname = \"mail.bench.example\"\ndata-directory = \"data\"\npostmaster = \"sender\"\n\n\
+        "hostname = \"mail.bench.example\"\npostmaster = \"sender\"\n\n\
          [limits]\nexempt-networks = [\"127.0.0.0/8\"]\nsubmissions-per-day = 10000000\n\n\
          [queue]\nnext-hop = \"127.0.0.1:{next_hop}\"\nsecurity = \"plaintext\"\n\n\
          [[listener]]\naddresses = [\"127.0.0.1\"]\nplaintext-login = true\nsubmission = {port}\n\n\
