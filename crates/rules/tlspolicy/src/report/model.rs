@@ -306,6 +306,14 @@ mod tests {
         assert_eq!(policies[0].summary, Summary { total_successful_session_count: 2, total_failure_session_count: 4 });
         let counts: Vec<_> = policies[0].failure_details.iter().map(|details| details.failed_session_count).collect();
         assert_eq!(counts, [2, 1, 1]);
+        let types: Vec<_> = policies[0].failure_details.iter().map(|details| details.result_type.as_str()).collect();
+        assert_eq!(types, ["certificate-host-mismatch", "certificate-host-mismatch", "certificate-expired"]);
+        // Those of a whole report count as often as they say.
+        let more = policies[0].clone();
+        let mut twice = policies.clone();
+        more.add_to(&mut twice);
+        let counts: Vec<_> = twice[0].failure_details.iter().map(|details| details.failed_session_count).collect();
+        assert_eq!(counts, [4, 2, 2]);
         assert_eq!(policies[0].policy.mx_host, ["*.mail.example.org"]);
         assert_eq!(policies[1].policy.policy_string, ["3 1 1 abab"]);
 
@@ -344,6 +352,15 @@ mod tests {
         {
             assert!(Report::parse(bad.as_bytes()).is_err(), "{bad}");
         }
+        let many = |what: &str, one: &str, number: usize| text.replace(what, &vec![one; number].join(","));
+        let policy = text.split_once("\"policies\": [").unwrap().1.rsplit_once("]}").unwrap().0;
+        let detail = r#"{"result-type": "gone-fishing",
+            "failed-session-count": 2}"#;
+        for (what, one, most) in [(policy, policy, MOST_POLICIES), (detail, detail, MOST_DETAILS)] {
+            assert!(Report::parse(many(what, one, most).as_bytes()).is_ok());
+            assert!(matches!(Report::parse(many(what, one, most + 1).as_bytes()), Err(ReportError::TooMany)));
+        }
+        assert!(!matches!(Report::parse(&vec![b' '; MAX_REPORT]), Err(ReportError::TooLarge)));
         assert!(matches!(Report::parse(&vec![b' '; MAX_REPORT + 1]), Err(ReportError::TooLarge)));
     }
 }
