@@ -59,6 +59,8 @@ impl Sink {
                     // That the server dies in the middle is what this is about.
                     let _ = sink.serve(&stream);
                     sink.open.fetch_sub(1, Ordering::SeqCst);
+                    // The client hears of it when it is counted: then it may open another.
+                    let _ = (&stream).write_all(b"221 bye\r\n");
                 });
             }
         });
@@ -101,10 +103,7 @@ impl Sink {
                         "250 taken"
                     }
                 }
-                "QUIT" => {
-                    out.write_all(b"221 bye\r\n")?;
-                    return Ok(());
-                }
+                "QUIT" => return Ok(()),
                 _ => "250 ok",
             };
             out.write_all(format!("{reply}\r\n").as_bytes())?;

@@ -55,6 +55,7 @@ struct Place {
 }
 
 /// What an attempt has shown.
+#[derive(Clone)]
 struct Known {
     place: Place,
     attempt: Attempt,
@@ -147,6 +148,23 @@ impl<'a> Courier<'a> {
         };
         inner.record(recipients, class, None, None, destination_results(&found.destination));
         Ok(Courier { inner, carrier, found, hosts: HashMap::new(), known: Vec::new(), kept: None })
+    }
+
+    /// One more for the same destination, who knows what this one has found out.
+    pub(crate) fn another(&self) -> Courier<'a> {
+        Courier {
+            inner: self.inner,
+            carrier: self.carrier,
+            found: self.found.clone(),
+            hosts: self.hosts.clone(),
+            known: self.known.clone(),
+            kept: None,
+        }
+    }
+
+    /// Whether there is a connection for the next message.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.kept.is_some()
     }
 
     /// Delivers one message to its recipients, and answers for each.

@@ -19,6 +19,7 @@ use crate::local::LocalDelivery;
 use crate::results::{TlsResultSink, TlsResults, TlsSession};
 use crate::route::Passage;
 use crate::settings::{OutgoingTls, Settings};
+use crate::slots::Slots;
 use crate::worker::Worker;
 use crate::{Demand, EnvelopeRecipient, Error, MessageClass, Metrics, Notification};
 
@@ -82,6 +83,7 @@ pub(crate) struct Inner {
     pub(crate) services: Services,
     pub(crate) rows: QueueStore,
     pub(crate) gatherer: Gatherer,
+    pub(crate) slots: Slots,
     pub(crate) host_slots: HostSlots,
     /// Something may be due sooner than the worker thinks.
     pub(crate) kick: Notify,
@@ -105,8 +107,9 @@ impl Queue {
             own: Own { hostname: settings.hostname.clone(), addresses: settings.addresses.clone() },
             insecure_mx: settings.insecure_mx,
         };
+        let slots = Slots::new(settings.concurrency);
         let host_slots = HostSlots::new(settings.host_concurrency);
-        Queue { inner: Arc::new(Inner { settings, services, rows, gatherer, host_slots, kick: Notify::new() }) }
+        Queue { inner: Arc::new(Inner { settings, services, rows, gatherer, slots, host_slots, kick: Notify::new() }) }
     }
 
     /// Queues a message for all its recipients, or for none. Returns when it is on the disk. `prefix` are header fields

@@ -229,8 +229,10 @@ pub struct Queue {
     pub nat_addresses: Vec<IpAddr>,
     /// Whether DANE is used for servers whose names DNSSEC does not prove.
     pub dane_with_insecure_mx: bool,
-    /// Destinations served at the same time.
+    /// Destinations served at the same time, and connections that serve them.
     pub concurrency: u32,
+    /// Connections that serve one destination at the same time.
+    pub destination_concurrency: u32,
     /// Connections to one address at the same time.
     pub host_concurrency: u32,
     /// Whether what connections show about TLS is recorded for reports to other operators.
@@ -245,6 +247,7 @@ impl Default for Queue {
             nat_addresses: Vec::new(),
             dane_with_insecure_mx: false,
             concurrency: 40,
+            destination_concurrency: 5,
             host_concurrency: 20,
             tls_reports: true,
         }
@@ -420,6 +423,9 @@ fn read_queue(mut section: Section<'_>, base: &Path) -> Queue {
         nat_addresses: values(section.list("nat-addresses", value::ip)),
         dane_with_insecure_mx: section.optional("dane-with-insecure-mx", value::flag).unwrap_or(false),
         concurrency: section.optional("concurrency", value::count).unwrap_or(usual.concurrency),
+        destination_concurrency: section
+            .optional("destination-concurrency", value::count)
+            .unwrap_or(usual.destination_concurrency),
         host_concurrency: section.optional("host-concurrency", value::count).unwrap_or(usual.host_concurrency),
         tls_reports: section.optional("tls-reports", value::flag).unwrap_or(usual.tls_reports),
     };

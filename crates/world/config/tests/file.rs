@@ -54,6 +54,7 @@ extra-ca-file = "/etc/ssl/ours.pem"
 nat-addresses = ["203.0.113.7"]
 dane-with-insecure-mx = true
 concurrency = 5
+destination-concurrency = 3
 host-concurrency = 2
 tls-reports = false
 
@@ -148,7 +149,8 @@ fn all_keys_have_their_meaning() {
     let queue = &config.queue;
     assert_eq!(queue.extra_ca_file.as_deref(), Some(Path::new("/etc/ssl/ours.pem")));
     assert_eq!(queue.nat_addresses, ["203.0.113.7".parse::<std::net::IpAddr>().unwrap()]);
-    assert_eq!((queue.dane_with_insecure_mx, queue.concurrency, queue.host_concurrency), (true, 5, 2));
+    assert_eq!((queue.dane_with_insecure_mx, queue.concurrency), (true, 5));
+    assert_eq!((queue.destination_concurrency, queue.host_concurrency), (3, 2));
     assert!(!queue.tls_reports);
     let hop = config.queue.next_hop.unwrap();
     assert_eq!((hop.place.to_string().as_str(), hop.security), ("[::1]:1025", HopSecurity::StartTls));

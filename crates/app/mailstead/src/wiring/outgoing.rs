@@ -101,6 +101,7 @@ fn settings(config: &Config, services: &[Service], routes: Routes) -> Settings {
         sources: addresses::sources(services),
         insecure_mx: if queue.dane_with_insecure_mx { InsecureMx::Used } else { InsecureMx::NotUsed },
         concurrency: queue.concurrency as usize,
+        destination_concurrency: queue.destination_concurrency as usize,
         host_concurrency: queue.host_concurrency as usize,
         ..Settings::new(config.hostname.clone())
     }
