@@ -104,7 +104,7 @@ impl Queue {
             resolver: Arc::clone(&services.resolver),
             sts: Arc::clone(&services.sts),
             random: Arc::clone(&services.random),
-            own: Own { hostname: settings.hostname.clone(), addresses: settings.addresses.clone() },
+            own: Own { hostname: Some(settings.hostname.clone()), addresses: settings.addresses.clone() },
             insecure_mx: settings.insecure_mx,
         };
         let slots = Slots::new(settings.concurrency);

@@ -446,7 +446,7 @@ mod tests {
             resolver: Arc::new(zones),
             sts: Arc::new(OnePolicy(sts)),
             random: Arc::new(SeededRandom::new(1)),
-            own: Own { hostname: Domain::parse("here.example").unwrap(), addresses: Vec::new() },
+            own: Own::default(),
             insecure_mx: InsecureMx::default(),
         };
         let address = Address::parse(recipient).unwrap();
