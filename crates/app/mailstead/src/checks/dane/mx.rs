@@ -138,19 +138,29 @@ impl Mail {
 }
 
 impl Seen {
-    /// A match only where every host has one.
+    /// A match only where every host has one. Those that cannot be connected to count only where none can.
     fn verdict(&self) -> Verdict {
-        let Ok((found, hosts)) = &self.hosts else { return Verdict::Unknown };
-        let first_other = hosts.iter().map(|host| host.verdict(found)).find(|verdict| *verdict != Verdict::Match);
-        first_other.unwrap_or(Verdict::Match)
+        let Ok((found, _)) = &self.hosts else { return Verdict::Unknown };
+        self.hindrance().map_or(Verdict::Match, |host| host.verdict(found))
+    }
+
+    /// The first host that is no match.
+    fn hindrance(&self) -> Option<&SeenHost> {
+        let (found, hosts) = self.hosts.as_ref().ok()?;
+        let first = |wanted: fn(Verdict) -> bool| hosts.iter().find(|host| wanted(host.verdict(found)));
+        let reached = first(|verdict| !matches!(verdict, Verdict::Match | Verdict::Unreachable));
+        let unreachable = || first(|verdict| verdict == Verdict::Unreachable);
+        let nobody_matches = first(|verdict| verdict == Verdict::Match).is_none();
+        reached.or_else(|| unreachable().filter(|_| nobody_matches))
     }
 
     /// Why the domain is not protected by DANE, in words.
     pub(super) fn objection(&self) -> Option<String> {
         match &self.hosts {
             Err(why) => Some(why.clone()),
-            Ok((found, hosts)) => {
-                hosts.iter().find_map(|host| Some(format!("{}: {}", host.name(), host.objection(found)?)))
+            Ok((found, _)) => {
+                let host = self.hindrance()?;
+                Some(format!("{}: {}", host.name(), host.objection(found)?))
             }
         }
     }

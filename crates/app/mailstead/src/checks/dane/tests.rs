@@ -324,7 +324,12 @@ async fn all_servers_of_a_domain_are_found_and_must_match() {
     let why = "mx2.example.org: 192.0.2.2: no TLSA record matches a certificate of the server";
     assert_eq!((objection.as_deref(), &finding.json["result"]), (Some(why), &json!("no-match")));
 
-    // Or none.
+    // One that is away does not count.
+    let away = zones().with("_25._tcp.mx2.example.org", tlsa(&second, 3, 1));
+    let (objection, finding) = seen_mail(away, "example.org", None, &served[..1]).await;
+    assert_eq!((objection, &finding.json["hosts"][1]["result"]), (None, &json!("unreachable")));
+
+    // One of them has no record.
     let (objection, finding) = seen_mail(zones(), "example.org", None, &served[..1]).await;
     let why = "mx2.example.org: it has no TLSA records that DNSSEC proves";
     assert_eq!((objection.as_deref(), &finding.json["result"]), (Some(why), &json!("no-records")));

@@ -95,8 +95,8 @@ pub(crate) enum DaneCommand {
 }
 
 const DANE_DIALMX_HELP: &str = "\
-Ends with success only where every server of the domain has TLSA records and a certificate that matches one, at every
-address that can be connected to. What else decides about a message is shown by transport explain.";
+Ends with success only where every server of the domain that can be connected to has TLSA records, and a certificate that
+matches one at every such address. What else decides about a message is shown by transport explain.";
 
 const DANE_DIAL_HELP: &str = "\
 Ends with success only where the certificate matches a record, at every address that can be connected to. Mail servers
