@@ -311,9 +311,10 @@ mod tests {
         // Those of a whole report count as often as they say.
         let more = policies[0].clone();
         let mut twice = policies.clone();
+        more.clone().add_to(&mut twice);
         more.add_to(&mut twice);
         let counts: Vec<_> = twice[0].failure_details.iter().map(|details| details.failed_session_count).collect();
-        assert_eq!(counts, [4, 2, 2]);
+        assert_eq!(counts, [6, 3, 3]);
         assert_eq!(policies[0].policy.mx_host, ["*.mail.example.org"]);
         assert_eq!(policies[1].policy.policy_string, ["3 1 1 abab"]);
 
