@@ -191,8 +191,17 @@ impl<'a> Courier<'a> {
                 }
             }
         }
+        let passing = missed.passing;
         let failure = missed.failure();
-        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Outcome::Failed(failure.clone()))).collect()
+        let settled = |outcome: Option<Outcome>| match outcome {
+            // Another host may offer what this one does not.
+            Some(Outcome::Failed(failure)) if passing && failure.is_our_own() => {
+                Outcome::Failed(failure.with_permanence(Permanence::Temporary))
+            }
+            Some(outcome) => outcome,
+            None => Outcome::Failed(failure.clone()),
+        };
+        outcomes.into_iter().map(settled).collect()
     }
 
     /// Ends the connection that is still open.
@@ -463,11 +472,11 @@ impl Known {
     }
 }
 
-/// The positions of recipients that no server has answered for finally.
+/// The positions of recipients that no server has answered for finally. What a server could not be asked for is no answer.
 fn pending(outcomes: &[Option<Outcome>]) -> Vec<usize> {
     let is_pending = |outcome: &Option<Outcome>| match outcome {
         None => true,
-        Some(Outcome::Failed(failure)) => failure.permanence == Permanence::Temporary,
+        Some(Outcome::Failed(failure)) => failure.permanence == Permanence::Temporary || failure.is_our_own(),
         Some(Outcome::Delivered(..)) => false,
     };
     outcomes.iter().enumerate().filter(|(_, outcome)| is_pending(outcome)).map(|(index, _)| index).collect()

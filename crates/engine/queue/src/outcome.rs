@@ -102,6 +102,11 @@ impl Failure {
         }
     }
 
+    /// Whether a server could not be asked, for what it does not offer or what the message is: it has refused nothing.
+    pub(crate) fn is_our_own(&self) -> bool {
+        self.permanence == Permanence::Permanent && self.reply.is_none()
+    }
+
     /// The same failure, to be tried again or not.
     #[must_use]
     pub fn with_permanence(self, permanence: Permanence) -> Failure {

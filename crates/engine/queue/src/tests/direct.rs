@@ -155,6 +155,65 @@ async fn what_one_host_puts_off_the_next_may_take() {
     assert_eq!(world.accounts.delivered()[0].status("Final-Recipient").as_deref(), Some("rfc822; no@other.example"));
 }
 
+/// A server without SMTPUTF8, and the end of who looked for it.
+const WITHOUT_SMTPUTF8: &str = "S: 220 mx
+     C: EHLO here.example
+     S: 250-mx
+     S: 250 8BITMIME
+     C: QUIT
+     S: 221 bye";
+
+#[tokio::test]
+async fn what_one_host_does_not_offer_the_next_may() {
+    let world = directly(two_hosts()).await;
+    world.submit(&["jörg@other.example"]).await;
+    let first = world.peer_at(FIRST, WITHOUT_SMTPUTF8);
+    let second = world.peer_at(
+        SECOND,
+        "S: 220 mx
+         C: EHLO here.example
+         S: 250-mx
+         S: 250-8BITMIME
+         S: 250 SMTPUTF8
+         C: MAIL FROM:<you@here.example> SMTPUTF8
+         S: 250 ok
+         C: RCPT TO:<jörg@other.example>
+         S: 250 ok
+         C: DATA
+         S: 354 go
+         C: <data>
+         S: 250 taken
+         C: QUIT
+         S: 221 bye",
+    );
+    world.run();
+    world.empty().await;
+    first.await.unwrap();
+    second.await.unwrap();
+    assert!(world.accounts.delivered().is_empty(), "no notice");
+}
+
+#[tokio::test]
+async fn what_no_host_offers_comes_back_and_waits_while_one_is_away() {
+    for away in [true, false] {
+        let world = directly(two_hosts()).await;
+        world.submit(&["jörg@other.example"]).await;
+        let mut peers = vec![world.peer_at(FIRST, WITHOUT_SMTPUTF8)];
+        if !away {
+            peers.push(world.peer_at(SECOND, WITHOUT_SMTPUTF8));
+        }
+        world.run();
+        if away {
+            world.deferred_row("jörg@other.example", 1).await;
+        } else {
+            world.empty().await;
+        }
+        for peer in peers {
+            peer.await.unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn messages_for_one_destination_share_a_connection_and_it_is_recorded_once() {
     let world = directly(two_hosts()).await;
