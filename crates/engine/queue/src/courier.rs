@@ -31,6 +31,8 @@ use crate::transaction::{Letter, Transacted, transact};
 const PER_ADDRESS: Duration = Duration::from_secs(30 * 60);
 /// Addresses of a host that are tried for one message.
 const MOST_ADDRESSES: usize = 5;
+/// Of the hosts and addresses that were of no use, as many are told of besides the last.
+const MOST_TOLD: usize = 4;
 /// Messages sent over one connection.
 const MOST_USES: u64 = 100;
 /// How long to wait while a host has as many connections as it may have.
@@ -73,22 +75,33 @@ struct Kept {
 
 /// What went wrong for one message where no server took it.
 #[derive(Debug, Default)]
-struct Missed {
-    last: Option<Failure>,
-    /// Something was in the way that may pass.
-    passing: bool,
-}
+struct Missed(Vec<Failure>);
 
 impl Missed {
-    fn record(&mut self, failure: Failure) {
-        self.passing |= failure.permanence == Permanence::Temporary;
-        self.last = Some(failure);
+    /// Whether something was in the way that may pass.
+    fn is_passing(&self) -> bool {
+        self.0.iter().any(|failure| failure.permanence == Permanence::Temporary)
     }
 
-    /// For good only where it was so everywhere: what no host grants (RFC 8689 §4.2.1), or a domain without a host.
-    fn failure(self) -> Failure {
-        let last = self.last.unwrap_or_else(|| Failure::temporary(4, 1, "The server has no address"));
-        if self.passing { last.with_permanence(Permanence::Temporary) } else { last }
+    /// The last failure, with what went wrong before it in words. For good only where it was so everywhere: what no host
+    /// grants (RFC 8689 §4.2.1), or a domain without a host.
+    fn failure(mut self) -> Failure {
+        let is_passing = self.is_passing();
+        let Some(last) = self.0.pop() else { return Failure::temporary(4, 1, "The server has no address") };
+        let mut before: Vec<String> = Vec::new();
+        for failure in &self.0 {
+            let words = failure.words_of_place();
+            if failure.text != last.text && !before.contains(&words) {
+                before.push(words);
+            }
+        }
+        before.truncate(MOST_TOLD);
+        let last = if before.is_empty() {
+            last
+        } else {
+            Failure { text: format!("{}. Before that, {}", last.text, before.join("; ")), ..last }
+        };
+        if is_passing { last.with_permanence(Permanence::Temporary) } else { last }
     }
 }
 
@@ -184,18 +197,18 @@ impl<'a> Courier<'a> {
                         }
                     }
                 }
-                Visit::Missed(failures) => failures.into_iter().for_each(|failure| missed.record(failure)),
+                Visit::Missed(failures) => missed.0.extend(failures),
                 Visit::Ours(failure) => {
-                    missed.record(failure);
+                    missed.0.push(failure);
                     break;
                 }
             }
         }
-        let passing = missed.passing;
+        let is_passing = missed.is_passing();
         let failure = missed.failure();
         let settled = |outcome: Option<Outcome>| match outcome {
             // Another host may offer what this one does not.
-            Some(Outcome::Failed(failure)) if passing && failure.is_our_own() => {
+            Some(Outcome::Failed(failure)) if is_passing && failure.is_our_own() => {
                 Outcome::Failed(failure.with_permanence(Permanence::Temporary))
             }
             Some(outcome) => outcome,

@@ -1,6 +1,7 @@
 //! What became of an attempt, for one recipient: the value that decides on retries, fills notices and is kept in the
 //! row.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -36,6 +37,16 @@ pub struct Remote {
     pub host: Host,
     /// The address connected to.
     pub ip: Option<IpAddr>,
+}
+
+impl fmt::Display for Remote {
+    /// Host, and address in brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ip {
+            Some(ip) => write!(f, "{} [{ip}]", self.host),
+            None => write!(f, "{}", self.host),
+        }
+    }
 }
 
 /// Why a recipient was not delivered to.
@@ -123,6 +134,11 @@ impl Failure {
         Failure { remote: Some(remote.clone()), ..self }
     }
 
+    /// What went wrong and where: `at mx.example.org [192.0.2.1]: The connection was refused`.
+    pub(crate) fn words_of_place(&self) -> String {
+        self.remote.as_ref().map_or_else(|| self.text.clone(), |remote| format!("at {remote}: {}", self.text))
+    }
+
     /// The reply as one text, for Diagnostic-Code.
     pub(crate) fn diagnostic(&self) -> Option<String> {
         self.reply.as_ref().map(|reply| truncated(&reply.to_string()).to_owned())
@@ -186,10 +202,7 @@ pub struct AttemptRecord {
 
 impl AttemptRecord {
     pub(crate) fn new(at: Timestamp, failure: &Failure) -> AttemptRecord {
-        let host = failure.remote.as_ref().map(|remote| match remote.ip {
-            Some(ip) => format!("{} [{ip}]", remote.host),
-            None => remote.host.to_string(),
-        });
+        let host = failure.remote.as_ref().map(ToString::to_string);
         AttemptRecord {
             at,
             host,

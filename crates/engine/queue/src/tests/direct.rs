@@ -8,7 +8,7 @@ use mailstead_tlspolicy::sts::Policy;
 
 use super::smtp::ACCEPTS;
 use super::*;
-use crate::{Plaintext, TlsRequirement};
+use crate::{Plaintext, TlsRequirement, attempts};
 
 const FIRST: &str = "192.0.2.1:25";
 const SECOND: &str = "192.0.2.2:25";
@@ -153,6 +153,23 @@ async fn what_one_host_puts_off_the_next_may_take() {
     assert_eq!(remembered.host.as_deref(), Some("mx2.other.example [192.0.2.2]"));
     assert_eq!(remembered.ip, Some(IpAddr::from([192, 0, 2, 2])));
     assert_eq!(world.accounts.delivered()[0].status("Final-Recipient").as_deref(), Some("rfc822; no@other.example"));
+}
+
+#[tokio::test]
+async fn what_went_wrong_at_each_host_is_told() {
+    let world = directly(two_hosts()).await;
+    world.submit(&["a@other.example"]).await;
+    let second = world.peer_at(SECOND, "S: 421 4.3.2 going down");
+    world.run();
+    let row = world.deferred_row("a@other.example", 1).await;
+    second.await.unwrap();
+    let told = attempts(row.result.as_ref()).unwrap().remove(0);
+    assert_eq!(
+        told.text,
+        "The server answered: 421 4.3.2 going down. Before that, at mx1.other.example [192.0.2.1]: Connecting \
+         failed: connection refused"
+    );
+    assert_eq!(told.host.as_deref(), Some("mx2.other.example [192.0.2.2]"));
 }
 
 /// A server without SMTPUTF8, and the end of who looked for it.
