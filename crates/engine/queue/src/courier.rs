@@ -180,6 +180,11 @@ impl<'a> Courier<'a> {
         self.kept.is_some()
     }
 
+    /// Whether somebody waits for the room that its connection takes at a host.
+    pub(crate) fn is_in_the_way(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| self.inner.host_slots.are_wanted(kept.place.ip))
+    }
+
     /// Delivers one message to its recipients, and answers for each.
     pub(crate) async fn deliver(&mut self, letter: &Letter<'_>) -> Vec<Outcome> {
         let mut outcomes: Vec<Option<Outcome>> = vec![None; letter.rows.len()];

@@ -90,14 +90,14 @@ impl Inner {
     }
 
     /// Slots for further connections to a destination for which so many messages wait; only those that are free.
-    fn slots_for(&self, waiting: usize) -> Vec<Slot<'_>> {
+    fn slots_for(&self, waiting: usize) -> Vec<Slot> {
         let most = self.settings.destination_concurrency.saturating_sub(1).min(waiting / PER_CONNECTION);
         std::iter::from_fn(|| self.slots.take_if_free()).take(most).collect()
     }
 
-    /// Delivers what is in the line. A further connection ends when another destination wants its slot.
-    async fn work_off(&self, mut courier: Courier<'_>, line: &Line, further: Option<Slot<'_>>) {
-        while !(further.is_some() && self.slots.are_wanted()) {
+    /// Delivers what is in the line. A further connection ends when another destination wants its slot, or its room at the host.
+    async fn work_off(&self, mut courier: Courier<'_>, line: &Line, further: Option<Slot>) {
+        while !(further.is_some() && (self.slots.are_wanted() || courier.is_in_the_way())) {
             let Some(group) = line.next() else { break };
             self.deliver_next(&mut courier, line, group).await;
         }

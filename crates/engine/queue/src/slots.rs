@@ -1,43 +1,51 @@
-//! How many destinations are served at the same time, and how many connections serve them all.
+//! How many may do something at the same time, who waits for it, and who can make room.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The slots that there are.
-#[derive(Debug)]
+/// So many slots, and those who wait in line for one. Cheap to clone.
+#[derive(Debug, Clone)]
 pub(crate) struct Slots {
-    permits: Semaphore,
-    /// Destinations that wait for one.
-    waiting: AtomicUsize,
+    most: usize,
+    permits: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
 }
 
-/// The right to serve, until it is dropped.
+/// A slot, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Slot<'a> {
+pub(crate) struct Slot {
     /// Nothing only where the semaphore was closed, which nobody does.
-    _permit: Option<SemaphorePermit<'a>>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Slots {
+    /// At least one.
     pub(crate) fn new(most: usize) -> Slots {
-        Slots { permits: Semaphore::new(most.max(1)), waiting: AtomicUsize::new(0) }
+        let most = most.max(1);
+        Slots { most, permits: Arc::new(Semaphore::new(most)), waiting: Arc::default() }
     }
 
     /// Waits in line for a slot.
-    pub(crate) async fn take(&self) -> Slot<'_> {
+    pub(crate) async fn take(&self) -> Slot {
         let _waiting = Waiting::new(&self.waiting);
-        Slot { _permit: self.permits.acquire().await.ok() }
+        Slot { _permit: Arc::clone(&self.permits).acquire_owned().await.ok() }
     }
 
     /// A slot that nobody else wants.
-    pub(crate) fn take_if_free(&self) -> Option<Slot<'_>> {
-        self.permits.try_acquire().ok().map(|permit| Slot { _permit: Some(permit) })
+    pub(crate) fn take_if_free(&self) -> Option<Slot> {
+        Arc::clone(&self.permits).try_acquire_owned().ok().map(|permit| Slot { _permit: Some(permit) })
     }
 
     /// Whether somebody waits for a slot.
     pub(crate) fn are_wanted(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether nobody has one or waits for one, or is about to.
+    pub(crate) fn are_idle(&self) -> bool {
+        Arc::strong_count(&self.permits) == 1 && self.permits.available_permits() == self.most
     }
 }
 

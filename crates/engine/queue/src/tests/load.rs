@@ -267,12 +267,16 @@ async fn until_left(world: &World, rows: u64) {
     }
 }
 
-async fn many_for_one_domain(messages: usize, domain: usize, concurrency: usize) -> (World, Arc<Network>) {
+async fn many_for_one_domain(
+    messages: usize,
+    domain: usize,
+    change: impl FnOnce(&mut Settings),
+) -> (World, Arc<Network>) {
     let network = Arc::<Network>::default();
     let world = World::load(Wires(Arc::clone(&network)), Names, |settings| {
         settings.routes = direct();
-        settings.concurrency = concurrency;
         settings.destination_concurrency = 4;
+        change(settings);
     })
     .await;
     for number in 0..messages {
@@ -284,7 +288,7 @@ async fn many_for_one_domain(messages: usize, domain: usize, concurrency: usize)
 #[tokio::test]
 async fn many_messages_to_one_domain_share_some_connections() {
     // The slow host.
-    let (world, network) = many_for_one_domain(100, 7, 10).await;
+    let (world, network) = many_for_one_domain(100, 7, |_| {}).await;
     world.run();
     until_left(&world, 0).await;
     assert_eq!(network.most_at_a_host.load(Ordering::Relaxed), 4);
@@ -298,26 +302,37 @@ async fn many_messages_to_one_domain_share_some_connections() {
 
 #[tokio::test]
 async fn a_dead_host_is_dialled_once_however_much_waits() {
-    let (world, network) = many_for_one_domain(100, 3, 10).await;
+    let (world, network) = many_for_one_domain(100, 3, |_| {}).await;
     world.run();
     world.until_tried(100).await;
     assert_eq!(network.dialled.load(Ordering::Relaxed), 1);
 }
 
-#[tokio::test]
-async fn further_connections_to_a_domain_make_way_for_other_domains() {
-    let (world, network) = many_for_one_domain(100, 7, 2).await;
+/// Two connections take all the room there is. A message for another domain must not wait until they have done.
+async fn makes_way(other: usize, change: impl FnOnce(&mut Settings)) {
+    let (world, network) = many_for_one_domain(100, 7, change).await;
     world.run();
     until_left(&world, 90).await;
     assert_eq!(network.open.lock().unwrap().values().sum::<usize>(), 2);
-    submit(&world, 100, 8).await;
+    submit(&world, 100, other).await;
     let begun = network.taken.lock().unwrap()["d7.example"].len();
-    while !network.taken.lock().unwrap().contains_key("d8.example") {
+    while !network.taken.lock().unwrap().contains_key(&format!("d{other}.example")) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    // One message each may have been on its way over either connection, and one more while the other domain was served.
+    // One message each may have been on its way over either connection, and some more while the other domain was served.
     let waited = network.taken.lock().unwrap()["d7.example"].len() - begun;
-    assert!(waited <= 8, "{waited} messages went first");
+    assert!(waited <= 10, "{waited} messages went first");
     until_left(&world, 0).await;
     assert_eq!(network.most_open.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn further_connections_to_a_domain_make_way_for_other_domains() {
+    makes_way(8, |settings| settings.concurrency = 2).await;
+}
+
+#[tokio::test]
+async fn further_connections_to_a_host_make_way_for_other_domains() {
+    // At the same host, which is the slow one.
+    makes_way(107, |settings| settings.host_concurrency = 2).await;
 }
