@@ -61,7 +61,8 @@ impl Outgoing<'_> {
         let results: Arc<dyn TlsResultSink> =
             if config.queue.tls_reports { Arc::new(ledger) } else { Arc::new(NoTlsResults) };
         let settings = settings(config, services, routes(config, services, &resolver)?);
-        let dialer = |policy| -> Arc<dyn Dialer> { Arc::new(DirectDialer::new(address_policy(config, policy))) };
+        let dialer =
+            |policy| -> Arc<dyn Dialer> { Arc::new(DirectDialer::new(address_policy(config, services, policy))) };
         let roots = Arc::new(roots(config, None)?);
         let fetcher = PolicyFetcher {
             dialer: dialer(AddressPolicy::Public),

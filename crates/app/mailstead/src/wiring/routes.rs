@@ -30,7 +30,7 @@ pub(super) fn routes(config: &Config, services: &[Service], resolver: &Arc<dyn R
             Configured::Direct(family) => TransportKind::Direct(Direct { families: families(*family), proxy: None }),
             Configured::Socks(socks) => TransportKind::Direct(Direct {
                 families: families(socks.family),
-                proxy: Some(passage(socks, config, resolver)?),
+                proxy: Some(passage(socks, config, services, resolver)?),
             }),
             Configured::Fail(fail) => TransportKind::refusal(fail.code, &fail.text),
         };
@@ -59,7 +59,7 @@ fn otherwise(config: &Config, services: &[Service]) -> Result<TransportKind, Fai
         return Ok(TransportKind::Direct(Direct::default()));
     }
     // In a sandbox all mail comes back to ourselves, by SMTP as to anybody.
-    let own = services.iter().find(|service| service.role == Role::Smtp).map(|service| service.address);
+    let own = own_smtp(services);
     let ours = |address: SocketAddr| NextHop {
         host: Host::Ip(from_here(address.ip())),
         port: address.port(),
@@ -110,22 +110,33 @@ fn families(family: AddressFamily) -> Families {
     }
 }
 
-fn passage(socks: &Socks, config: &Config, resolver: &Arc<dyn Resolver>) -> Result<ProxyPassage, Failure> {
+fn passage(
+    socks: &Socks,
+    config: &Config,
+    services: &[Service],
+    resolver: &Arc<dyn Resolver>,
+) -> Result<ProxyPassage, Failure> {
     let login = socks.login.clone().map(|Login { username, password }| {
         SocksLogin::new(username, password)
             .ok_or_else(|| Failure::new("the user name and password for a proxy have 1 to 255 octets".to_owned()))
     });
     let proxy = Proxy { host: socks.proxy.host.clone(), port: socks.proxy.port, login: login.transpose()? };
     // The operator chose the proxy; whom it connects to, senders choose.
-    let to_proxy = Arc::new(DirectDialer::new(address_policy(config, AddressPolicy::Any)));
-    let policy = address_policy(config, AddressPolicy::Public);
+    let to_proxy = Arc::new(DirectDialer::new(address_policy(config, services, AddressPolicy::Any)));
+    let policy = address_policy(config, services, AddressPolicy::Public);
     let dialer = Arc::new(SocksDialer::new(proxy, to_proxy, Arc::clone(resolver), policy));
     Ok(ProxyPassage { dialer, hostname: socks.hostname.clone() })
 }
 
 /// A sandbox never leaves the machine.
-pub(super) fn address_policy(config: &Config, otherwise: AddressPolicy) -> AddressPolicy {
-    if config.sandbox.is_some() { AddressPolicy::LoopbackOnly } else { otherwise }
+pub(super) fn address_policy(config: &Config, services: &[Service], otherwise: AddressPolicy) -> AddressPolicy {
+    let own = || own_smtp(services).map(|address| from_here(address.ip()));
+    if config.sandbox.is_some() { AddressPolicy::ThisMachine(own()) } else { otherwise }
+}
+
+/// Where other servers come to.
+fn own_smtp(services: &[Service]) -> Option<SocketAddr> {
+    services.iter().find(|service| service.role == Role::Smtp).map(|service| service.address)
 }
 
 /// Whom to believe who a server is: those in the file, or the system's, and the operator's own.
@@ -178,9 +189,17 @@ mod tests {
     }
 
     #[test]
-    fn a_sandbox_that_listens_everywhere_reaches_itself() {
+    fn a_sandbox_reaches_itself_wherever_it_listens() {
         let reached = ["0.0.0.0", "::", "192.0.2.1"].map(|ip| from_here(ip.parse().unwrap()).to_string());
         assert_eq!(reached, ["127.0.0.1", "::1", "192.0.2.1"]);
+        // And may connect there, and to nobody else.
+        let sandbox = Config::parse(
+            &format!("{BASE}[sandbox]\naccount = \"you\"\n[accounts.you]\n"),
+            Path::new("/nowhere/mailstead.toml"),
+        );
+        let services = [Service { role: Role::Smtp, address: "192.0.2.1:2525".parse().unwrap() }];
+        let policy = address_policy(&sandbox.unwrap(), &services, AddressPolicy::Any);
+        assert!(policy.check([192, 0, 2, 1].into()).is_ok() && policy.check([192, 0, 2, 2].into()).is_err());
     }
 
     #[test]
