@@ -131,7 +131,7 @@ impl Server {
             shutdown: shutdown.clone(),
         };
         let services: Vec<_> = bound.iter().map(Bound::service).collect();
-        let engines = wiring::Engines::new(world, &services, &page)?;
+        let engines = wiring::Engines::new(world, &services, &page).await?;
         let reception: Reception = engines.reception();
         for Bound { role, socket, plaintext_login } in bound {
             tracing::info!(service = role.name(), address = %socket.local_addr(), "listening");

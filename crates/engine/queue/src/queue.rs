@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use mailstead_dns::Resolver;
-use mailstead_names::{Address, Host, ReversePath};
+use mailstead_names::{Host, ReversePath};
 use mailstead_net::Dialer;
 use mailstead_runtime::{Clock, Random, Shutdown, Supervisor};
 use mailstead_store::{AccountId, NewQueued, NewRecipient, QueueId, QueueStore, Staged, Store};
@@ -135,21 +135,14 @@ impl Queue {
         Ok(ids)
     }
 
-    /// What would happen to a message from this sender to this recipient now, if it demanded this of its delivery, and so
-    /// many attempts had been made.
-    pub async fn explain(
-        &self,
-        sender: &ReversePath,
-        recipient: &Address,
-        attempts: u32,
-        demand: Demand,
-    ) -> Explanation {
+    /// What would happen to a message on this passage now, if it demanded this of its delivery.
+    pub async fn explain(&self, passage: Passage<'_>, demand: Demand) -> Explanation {
         let Inner { services, gatherer, settings, .. } = &*self.inner;
-        if services.local.is_local(recipient) {
-            return Explanation { recipients: recipient.host.clone(), transport: None, way: Way::Local };
+        let recipients = &passage.recipient.host;
+        if services.local.is_local(passage.recipient) {
+            return Explanation { recipients: recipients.clone(), transport: None, way: Way::Local };
         }
-        let transport = settings.routes.choose(Passage { sender, recipient: &recipient.host, attempts });
-        explain(gatherer, transport, &recipient.host, demand).await
+        explain(gatherer, settings.routes.choose(passage), recipients, demand).await
     }
 
     /// Wakes the worker: a row was changed by another hand.

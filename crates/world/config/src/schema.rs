@@ -331,10 +331,10 @@ fn read(mut top: Section<'_>, base: &Path) -> Option<Config> {
     let tls = top.section("tls").map(|section| read_tls(section, base));
     let limits = top.section("limits").map_or_else(Limits::default, read_limits);
     let queue = top.section("queue").map_or_else(Queue::default, |section| read_queue(section, base));
-    let routing = transport::read(&mut top, base);
     let dns = top.section("dns").map_or_else(Dns::default, |section| dns::read(section, base));
     let listeners = read_listeners(&mut top, tls.is_some());
     let (directory, sandbox) = read_directory(&mut top, hostname.as_ref().map(|hostname| &hostname.value), base);
+    let routing = transport::read(&mut top, &directory, base);
     top.finish();
     Some(Config {
         hostname: hostname?.value,
@@ -513,15 +513,23 @@ fn read_directory(top: &mut Section<'_>, hostname: Option<&Domain>, base: &Path)
         }
     }
     for Placed { value: account, span } in references {
-        if !directory.accounts.contains_key(&account) {
-            let advice = match closest(account.as_str(), directory.accounts.keys().map(AccountName::as_str)) {
-                Some(similar) => format!("did you mean `{similar}`?"),
-                None => format!("add a table [accounts.{account}]"),
-            };
-            top.complain(&span, Complaint::new(format!("there is no account `{account}`"), advice));
+        if let Some(complaint) = no_account(&account, &directory) {
+            top.complain(&span, complaint);
         }
     }
     (directory, sandbox)
+}
+
+/// What is wrong with the name of an account that must exist.
+pub(crate) fn no_account(account: &AccountName, directory: &Directory) -> Option<Complaint> {
+    if directory.accounts.contains_key(account) {
+        return None;
+    }
+    let advice = match closest(account.as_str(), directory.accounts.keys().map(AccountName::as_str)) {
+        Some(similar) => format!("did you mean `{similar}`?"),
+        None => format!("add a table [accounts.{account}]"),
+    };
+    Some(Complaint::new(format!("there is no account `{account}`"), advice))
 }
 
 /// Takes a note that this account must exist.

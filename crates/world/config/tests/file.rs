@@ -102,6 +102,7 @@ minimum-attempts = 3
 
 [[route]]
 transport = "not today"
+accounts = "jane"
 
 [dns]
 mode = "validate"
@@ -194,6 +195,8 @@ fn routes_have_their_meaning(routing: &Routing) {
     let expected =
         expected.map(|(from, to, attempts, name)| (from.to_owned(), to.to_owned(), attempts, name.to_owned()));
     assert_eq!(routing.routes.iter().map(route).collect::<Vec<_>>(), expected);
+    let accounts = |route: &Route| route.accounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    assert_eq!(routing.routes.iter().map(accounts).collect::<Vec<_>>(), ["", "", "jane"]);
 }
 
 #[test]

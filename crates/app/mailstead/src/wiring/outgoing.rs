@@ -44,7 +44,7 @@ pub(crate) struct Outgoing<'a> {
 
 impl Outgoing<'_> {
     /// The queue, which does nothing yet, and the MTA-STS policies that it obeys.
-    pub(crate) fn queue(self) -> Result<(Queue, StsCache), Failure> {
+    pub(crate) async fn queue(self) -> Result<(Queue, StsCache), Failure> {
         let Outgoing {
             config,
             directory,
@@ -60,7 +60,8 @@ impl Outgoing<'_> {
         } = self;
         let results: Arc<dyn TlsResultSink> =
             if config.queue.tls_reports { Arc::new(ledger) } else { Arc::new(NoTlsResults) };
-        let settings = settings(config, services, routes(config, services, &resolver)?);
+        let routes = routes(config, &store.accounts().await?, services, &resolver)?;
+        let settings = settings(config, services, routes);
         let dialer =
             |policy| -> Arc<dyn Dialer> { Arc::new(DirectDialer::new(address_policy(config, services, policy))) };
         let roots = Arc::new(roots(config, None)?);

@@ -16,13 +16,19 @@ use mailstead_queue::{
     Direct, Families, NextHop, OutgoingTls, ProxyPassage, Route, RouteSecurity, Routes, Transport, TransportKind,
 };
 use mailstead_sasl::client::Credentials;
+use mailstead_store::{Account, AccountId};
 use rustls::RootCertStore;
 
 use crate::binding::Service;
 use crate::failure::Failure;
 
-/// Where mail goes that is not for us. `services` are where this server itself can be reached.
-pub(super) fn routes(config: &Config, services: &[Service], resolver: &Arc<dyn Resolver>) -> Result<Routes, Failure> {
+/// Where mail goes that is not for us. `accounts` are those in the store, `services` are where this server itself can be reached.
+pub(super) fn routes(
+    config: &Config,
+    accounts: &[Account],
+    services: &[Service],
+    resolver: &Arc<dyn Resolver>,
+) -> Result<Routes, Failure> {
     let mut transports = HashMap::new();
     for (name, configured) in &config.routing.transports {
         let kind = match configured {
@@ -39,7 +45,10 @@ pub(super) fn routes(config: &Config, services: &[Service], resolver: &Arc<dyn R
     let route = |route: &mailstead_config::Route| {
         let transport = transports.get(route.transport.as_str());
         let transport = transport.ok_or_else(|| Failure::new(format!("there is no transport {}", route.transport)))?;
+        let is_named = |account: &&Account| route.accounts.iter().any(|name| name.as_str() == account.name());
+        let submitters: Vec<AccountId> = accounts.iter().filter(is_named).map(Account::id).collect();
         Ok(Route {
+            submitters,
             from: route.from.clone(),
             to: route.to.clone(),
             minimum_attempts: route.minimum_attempts,
@@ -164,12 +173,13 @@ mod tests {
         let config = Config::parse(&format!("{BASE}{more}"), Path::new("/nowhere/mailstead.toml")).unwrap();
         let services = [Service { role: Role::Smtp, address: "127.0.0.1:2525".parse().unwrap() }];
         let resolver: Arc<dyn Resolver> = Arc::new(Zones::new());
-        routes(&config, &services, &resolver)
+        routes(&config, &[], &services, &resolver)
     }
 
     fn chosen(routes: &Routes, recipient: &str) -> Arc<Transport> {
-        let recipient = mailstead_names::Address::parse(recipient).unwrap().host;
-        Arc::clone(routes.choose(Passage { sender: &ReversePath::Null, recipient: &recipient, attempts: 0 }))
+        let recipient = mailstead_names::Address::parse(recipient).unwrap();
+        let passage = Passage { submitter: None, sender: &ReversePath::Null, recipient: &recipient, attempts: 0 };
+        Arc::clone(routes.choose(passage))
     }
 
     #[test]

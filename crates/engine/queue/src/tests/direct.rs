@@ -478,10 +478,7 @@ async fn what_is_explained_is_what_happens() {
     let (tls, record) = with_tlsa();
     let zones = two_hosts().with("_25._tcp.mx1.other.example", record);
     let world = directly(zones.failing("_25._tcp.mx2.other.example", RecordType::Tlsa, LookupErrorKind::Timeout)).await;
-    let explained = world
-        .queue
-        .explain(&ReversePath::Null, &Address::parse("a@other.example").unwrap(), 0, Demand::default())
-        .await;
+    let explained = world.explained("<>", "a@other.example", 0).await;
     assert!(world.dialer.dialled().is_empty() && world.results.lines().is_empty());
     let Way::Hosts(hosts) = explained.way else { panic!("{explained:?}") };
     let names: Vec<String> = hosts.hosts.iter().map(|host| host.exchange.name.to_string()).collect();
@@ -496,15 +493,9 @@ async fn what_is_explained_is_what_happens() {
     world.run();
     world.empty().await;
     peer.await.unwrap();
-    let local = world
-        .queue
-        .explain(&ReversePath::Null, &Address::parse("you@here.example").unwrap(), 0, Demand::default())
-        .await;
+    let local = world.explained("<>", "you@here.example", 0).await;
     assert_eq!(local.way, Way::Local);
-    let nobody = world
-        .queue
-        .explain(&ReversePath::Null, &Address::parse("a@nowhere.example").unwrap(), 0, Demand::default())
-        .await;
+    let nobody = world.explained("<>", "a@nowhere.example", 0).await;
     assert!(matches!(nobody.way, Way::Nobody(nobody) if nobody.failure.status.to_string() == "5.1.2"));
 }
 
