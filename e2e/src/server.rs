@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -38,6 +38,26 @@ pub fn binary() -> PathBuf {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its number").port()
+}
+
+/// A port that nobody listens on, and that the system gives to nobody by itself: a server can come back to it.
+pub fn lasting_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Below those that systems choose from; every process begins elsewhere.
+    let first = std::process::id().wrapping_mul(64);
+    let mut candidates = (0..10_000).map(|_| 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000);
+    let free = candidates.find_map(|port| {
+        let port = u16::try_from(port).ok()?;
+        TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
+    });
+    free.expect("a free port")
+}
+
+/// A moment between `low` and `high` milliseconds that differs from run to run.
+pub fn moment(low: u64, high: u64, round: usize) -> Duration {
+    let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| u64::from(now.subsec_nanos()));
+    let spread = (nanoseconds ^ (round as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)) >> 3;
+    Duration::from_millis(low + spread % (high - low))
 }
 
 /// Calls until an answer comes or patience ends.

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mailstead_e2e::{Imap, PASSWORD, Server, Smtp, USER, bounded};
+use mailstead_e2e::{Imap, PASSWORD, Server, Smtp, USER, bounded, moment};
 
 /// How often the server is killed; `MAILSTEAD_CRASH_ROUNDS` asks for another number.
 const ROUNDS: usize = 50;
@@ -36,13 +35,6 @@ impl Acknowledged {
 
 fn rounds() -> usize {
     std::env::var("MAILSTEAD_CRASH_ROUNDS").ok().and_then(|number| number.parse().ok()).unwrap_or(ROUNDS)
-}
-
-/// A moment between `low` and `high` milliseconds that differs from run to run.
-fn moment(low: u64, high: u64, round: usize) -> Duration {
-    let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| u64::from(now.subsec_nanos()));
-    let spread = (nanoseconds ^ (round as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)) >> 3;
-    Duration::from_millis(low + spread % (high - low))
 }
 
 /// Delivers one message after another until the connection dies.

@@ -78,11 +78,28 @@ fn probe(receivers: &Receivers) -> Vec<String> {
         let verdict = scenario.probe.unwrap_or(scenario.postfix);
         (!agrees(&told, verdict)).then(|| format!("{}: {verdict:?}, but the probe says\n{told}", scenario.domain))
     };
+    of_each(receivers, finger)
+}
+
+/// What is to be said of the scenarios, two at a time.
+fn of_each(receivers: &Receivers, probe: impl Fn(&Scenario) -> Option<String> + Sync) -> Vec<String> {
     let half = receivers.scenarios().len().div_ceil(2);
     std::thread::scope(|scope| {
         let parts = receivers.scenarios().chunks(half);
-        let threads: Vec<_> = parts.map(|part| scope.spawn(move || part.iter().filter_map(finger).collect())).collect();
+        let probe = &probe;
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || part.iter().filter_map(probe).collect())).collect();
         threads.into_iter().flat_map(|thread| -> Vec<String> { thread.join().expect("a probe") }).collect()
+    })
+}
+
+/// Where `dane dialmx` finds DANE in force and Postfix's probe does not, or the other way round.
+fn dialled(receivers: &Receivers, sender: &Mailstead) -> Vec<String> {
+    of_each(receivers, |scenario| {
+        let told = sender.command(&["dane", "dialmx", scenario.domain, "--json"]);
+        let seen: Value = serde_json::from_str(&told.out).unwrap_or_else(|_| panic!("no JSON: {}", told.text()));
+        assert_eq!(seen["result"] == "match", told.code == 0, "{}", told.text());
+        let verified = scenario.probe.unwrap_or(scenario.postfix) == Verdict::Verified;
+        (verified != (seen["result"] == "match")).then(|| format!("{}: {seen}", scenario.domain))
     })
 }
 
@@ -98,6 +115,16 @@ fn agrees(told: &str, verdict: Verdict) -> bool {
         Verdict::Deferred(_) => !established("Verified") || told.contains("EHLO") || told.contains("lost connection"),
         Verdict::Bounced(reason) => told.contains(reason),
     }
+}
+
+#[test]
+fn dane_dialmx_finds_what_the_probe_of_postfix_finds() {
+    inside("dane_dialmx_finds_what_the_probe_of_postfix_finds", || {
+        let receivers = Receivers::start(|_| {});
+        let sender = Mailstead::send(&receivers);
+        let wrong = dialled(&receivers, &sender);
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    });
 }
 
 #[test]

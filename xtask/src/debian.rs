@@ -43,6 +43,7 @@ pub(crate) const SUITES: &[(&str, &[Tool])] = &[
     ("operator", &[]),
     ("queue", &[]),
     ("crash", &[]),
+    ("crash_queue", &[]),
     ("durability", &[tool("strace", "strace")]),
     ("swaks", &[tool("swaks", "swaks"), tool("openssl", "openssl")]),
     ("gsasl", &[tool("gsasl", "gsasl")]),

@@ -25,6 +25,8 @@ const INSIDERS: &[(&str, &[&str])] = &[
     ("crates/engine/queue/src/sts_cache", &["StsState", "lookup_failure"]),
     // What is explained is shown to people.
     ("crates/app/mailstead/src/operations/transport", &[]),
+    // The command that shows what delivery finds of a domain's servers, and connects as it does.
+    ("crates/app/mailstead/src/checks/dane/mx", &["TlsaState", "Way", "plan"]),
     // General DANE, for any service and not for delivery.
     ("crates/app/mailstead/src/checks/dane", &["MxRecords", "NextHop"]),
 ];

@@ -4,22 +4,19 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::{Identity, Receivers};
 use crate::imap::Imap;
 use crate::lab::{Dates, Lab};
-use crate::{Ran, binary, bounded, run, run_with_input};
+use crate::{Configured, Ran, binary, bounded, run_with_input};
 
 /// Where users submit.
 const SUBMISSION: u16 = 2587;
 /// Where they read.
 const IMAP: u16 = 2143;
-const PASSWORD: &str = "correct horse";
 
 /// What a message asks of TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,10 +45,7 @@ impl Asks {
 
 /// A running server.
 #[derive(Debug)]
-pub struct Mailstead {
-    child: Child,
-    folder: TempDir,
-}
+pub struct Mailstead(Configured);
 
 impl Mailstead {
     /// Starts one that trusts the receivers' authority, and asks the lab's resolver without believing it.
@@ -90,69 +84,41 @@ impl Mailstead {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("tls.pem"), shown.pem()).expect("a certificate");
         let config = format!(
-            "data-directory = \"data\"\n{config}\
-             [log]\nformat = \"json\"\n\
+            "{config}\
              [tls]\ncertificate = \"tls.pem\"\nkey = \"tls.pem\"\n\
              [limits]\nexempt-networks = [\"127.0.0.0/8\"]\n\
              [dns]\nmode = \"validate\"\nservers = [\"{}\"]\ntrust-anchors = \"{}\"\nprivate-servers = true\n",
             lab.oracle().address(),
             lab.trust_anchor().display(),
         );
-        fs::write(folder.path().join("mailstead.toml"), config).expect("a configuration");
-        let mut password = Command::new(binary());
-        password.args(["account", "password", account, "--config"]).arg(folder.path().join("mailstead.toml"));
-        run_with_input(&mut password, &format!("{PASSWORD}\n")).success();
-        let log = fs::File::create(folder.path().join("log")).expect("a log");
-        let child = Command::new(binary())
-            .args(["serve", "--config"])
-            .arg(folder.path().join("mailstead.toml"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("the server starts");
-        let server = Self { child, folder };
-        bounded("the server to be ready", || (server.told("ready") > 0).then_some(()));
-        server
-    }
-
-    /// How often the log says this.
-    fn told(&self, message: &str) -> usize {
-        self.log().iter().filter(|line| line["m"] == message).count()
+        Self(Configured::start(&binary(), folder, &config, account))
     }
 
     /// Lets it show another certificate from now on.
     #[track_caller]
     pub fn show(&self, shown: &Identity) {
-        let before = self.told("configuration reloaded");
-        fs::write(self.folder.path().join("tls.pem"), shown.pem()).expect("a certificate");
-        run(Command::new("kill").args(["-HUP", &self.child.id().to_string()])).success();
-        bounded("the certificate to be read", || (self.told("configuration reloaded") > before).then_some(()));
+        fs::write(self.0.folder().join("tls.pem"), shown.pem()).expect("a certificate");
+        self.0.reload();
     }
 
     /// The headers of all messages that `jane` has in her inbox.
     #[track_caller]
     pub fn received(&self) -> Vec<String> {
         let mut imap = Imap::connect(IMAP).expect("connect");
-        imap.ok(&format!("LOGIN jane \"{PASSWORD}\""));
+        imap.ok(&format!("LOGIN jane \"{}\"", Configured::password()));
         imap.ok("SELECT INBOX");
         let fetched = imap.ok("UID FETCH 1:* BODY.PEEK[HEADER]");
         fetched.into_iter().filter(|response| response.contains("BODY[HEADER]")).collect()
     }
 
-    fn config(&self) -> PathBuf {
-        self.folder.path().join("mailstead.toml")
-    }
-
     /// Runs a `mailstead` command about this server.
     pub fn command(&self, words: &[&str]) -> Ran {
-        run(Command::new(binary()).args(words).arg("--config").arg(self.config()))
+        self.0.command(words)
     }
 
     /// What it has told so far, a line each.
     pub fn log(&self) -> Vec<Value> {
-        let text = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        self.0.log()
     }
 
     /// What `transport explain` says of a message.
@@ -178,7 +144,7 @@ tls = ssl.create_default_context()
 tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
 smtp = smtplib.SMTP("127.0.0.1", {SUBMISSION})
 smtp.starttls(context=tls)
-smtp.login("sender@sender.test", "{PASSWORD}")
+smtp.login("sender@sender.test", "{password}")
 recipients = sys.stdin.read().split()
 field = "TLS-Required: No\r\n" if {no} else ""
 options = ["REQUIRETLS"] if {require} else []
@@ -187,6 +153,7 @@ refused = smtp.sendmail("sender@sender.test", recipients, message, mail_options=
 assert not refused, refused
 smtp.quit()
 "#,
+            password = Configured::password(),
             no = if asks == Asks::TlsRequiredNo { "True" } else { "False" },
             require = if asks == Asks::RequireTls { "True" } else { "False" },
         );
@@ -211,16 +178,5 @@ smtp.quit()
     /// Where it connects from.
     pub fn source(receivers: &Receivers) -> IpAddr {
         receivers.lab().address(110)
-    }
-}
-
-impl Drop for Mailstead {
-    #[expect(clippy::print_stderr, reason = "a failed test shows what happened")]
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            eprintln!("{}", fs::read_to_string(self.folder.path().join("log")).unwrap_or_default());
-        }
     }
 }

@@ -95,6 +95,29 @@ impl Postfix {
         Self::new("sender").start(&main, "")
     }
 
+    /// Starts one that takes mail at a port of loopback, and gives all of it to a server at another, without TLS.
+    #[track_caller]
+    pub fn relay(port: u16, next_hop: u16) -> Self {
+        let main = format!(
+            "myhostname = relay.test\ninet_interfaces = loopback-only\nsmtp_dns_support_level = disabled\n\
+             smtp_host_lookup = native\nsmtp_tls_security_level = none\nrelayhost = [127.0.0.1]:{next_hop}\n\
+             smtpd_peername_lookup = no\nsmtpd_relay_restrictions = permit_mynetworks, reject\n"
+        );
+        Self::new("relay").start(&main, &format!("127.0.0.1:{port} inet n - n - - smtpd\n"))
+    }
+
+    /// How many messages wait for another attempt.
+    pub fn deferred(&self) -> usize {
+        let folders = fs::read_dir(self.part("spool/deferred")).into_iter().flatten().flatten();
+        folders.map(|folder| fs::read_dir(folder.path()).into_iter().flatten().count()).sum()
+    }
+
+    /// Tries whatever waits, now.
+    #[track_caller]
+    pub fn try_all(&self) {
+        run(&mut self.command("postqueue", &["-f"])).success();
+    }
+
     fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.arg("-c").arg(self.part("etc")).args(arguments);
@@ -120,7 +143,7 @@ impl Postfix {
     pub fn flush(&self, recipients: &[String]) {
         let before = self.log().lines().count();
         bounded("every recipient to have it", || {
-            run(&mut self.command("postqueue", &["-f"])).success();
+            self.try_all();
             let log = self.log();
             let sent = |to: &String| {
                 let of = format!("to=<{to}>, ");

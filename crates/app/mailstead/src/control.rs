@@ -289,7 +289,7 @@ async fn without_server(
         _ => {}
     }
     let store = Store::open(serve::store_options(config)).await?;
-    let outcome = match Sending::idle(watch, config, &store) {
+    let outcome = match Sending::idle(watch, config, &store).await {
         Ok(sending) => answer_here(Site { store: &store, config: watch, sending: &sending }, &request, each).await,
         Err(failure) => Err(failure),
     };

@@ -167,8 +167,8 @@ impl Site<'_> {
             Request::StoreCheck { reading, orphans } => self.check(reading, orphans).await,
             Request::MessageWhy { id, form } => self.why(&id, form).await,
             Request::TransportExplain { sender, recipient, attempts, demand, form } => {
-                let passage = transport::Passage { sender: &sender, recipient: &recipient, attempts };
-                transport::explain(&self.sending.queue, passage, demand, form).await
+                let asked = transport::Asked { sender: &sender, recipient: &recipient, attempts };
+                transport::explain(self, asked, demand, form).await
             }
             Request::TlsResults { domain, day, form } => {
                 tls_results::list(&self.sending.ledger, domain.as_deref(), day, form).await

@@ -149,7 +149,7 @@ impl Server {
             shutdown: shutdown.clone(),
         };
         let services: Vec<_> = bound.iter().map(Bound::service).collect();
-        let engines = wiring::Engines::new(world, &services, &page)?;
+        let engines = wiring::Engines::new(world, &services, &page).await?;
         let reception: Reception = engines.reception();
         for bound in bound {
             tracing::info!(service = bound.role.name(), address = %bound.socket.local_addr(), "listening");

@@ -64,7 +64,7 @@ pub(crate) struct Engines {
 }
 
 impl Engines {
-    pub(crate) fn new(world: World<'_>, services: &[Service], page: &Page) -> Result<Self, Failure> {
+    pub(crate) async fn new(world: World<'_>, services: &[Service], page: &Page) -> Result<Self, Failure> {
         let World { config, directory, tls, store, clock, supervisor, shutdown } = world;
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let mut registry = metrics::registry(supervisor.clone());
@@ -95,7 +95,7 @@ impl Engines {
             metrics: mailstead_queue::Metrics::register(&mut registry),
             ledger: ledger.clone(),
         };
-        let (queue, policies) = outgoing.queue()?;
+        let (queue, policies) = outgoing.queue().await?;
         if config.sandbox.is_none() {
             let upkeep = (policies.clone(), shutdown.clone());
             supervisor.spawn("mta-sts policies", async move { upkeep.0.maintain(upkeep.1).await });
@@ -238,7 +238,7 @@ pub(crate) struct Sending {
 
 impl Sending {
     /// Of a server that does not run: nothing is sent.
-    pub(crate) fn idle(watch: &ConfigWatch, config: &Config, store: &Store) -> Result<Sending, Failure> {
+    pub(crate) async fn idle(watch: &ConfigWatch, config: &Config, store: &Store) -> Result<Sending, Failure> {
         let supervisor = Supervisor::new();
         // What would listen, were it running.
         let services: Vec<Service> = config
@@ -263,7 +263,7 @@ impl Sending {
             metrics: mailstead_queue::Metrics::default(),
             ledger: ledger.clone(),
         };
-        let (queue, policies) = outgoing.queue()?;
+        let (queue, policies) = outgoing.queue().await?;
         Ok(Sending { queue, policies, ledger })
     }
 }

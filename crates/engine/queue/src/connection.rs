@@ -18,11 +18,11 @@ use mailstead_tlspolicy::report::{FailureReason, ResultType, handshake_failure};
 use mailstead_tlspolicy::verify::{Findings, Verifier};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::host_slots::HostSlot;
 use crate::outcome::{Failure, Permanence, Remote};
 use crate::queue::Services;
 use crate::results::TlsSession;
 use crate::settings::OutgoingTls;
+use crate::slots::Slot;
 
 /// Connecting, and the handshake, each.
 const DIAL: Duration = Duration::from_secs(30);
@@ -45,7 +45,7 @@ pub(crate) struct Connection {
     /// What TLS had to say when the connection was lost.
     tls_error: Option<FailureReason>,
     /// One of the host's.
-    _slot: HostSlot,
+    _slot: Slot,
 }
 
 /// Whom to connect to, and as whom.
@@ -103,7 +103,7 @@ impl Begun {
 
 impl Connection {
     /// Dials and greets as the attempt says. Whether the connection may be used is not decided here.
-    pub(crate) async fn open(call: Call, attempt: &Attempt, slot: HostSlot) -> Opened {
+    pub(crate) async fn open(call: Call, attempt: &Attempt, slot: Slot) -> Opened {
         let deadline = Deadline::after(call.patience);
         let stream = match call.dialer.dial(call.target, deadline.earlier(Deadline::after(DIAL))).await {
             Ok(stream) => stream,

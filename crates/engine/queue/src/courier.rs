@@ -31,6 +31,8 @@ use crate::transaction::{Letter, Transacted, transact};
 const PER_ADDRESS: Duration = Duration::from_secs(30 * 60);
 /// Addresses of a host that are tried for one message.
 const MOST_ADDRESSES: usize = 5;
+/// Of the hosts and addresses that were of no use, as many are told of besides the last.
+const MOST_TOLD: usize = 4;
 /// Messages sent over one connection.
 const MOST_USES: u64 = 100;
 /// How long to wait while a host has as many connections as it may have.
@@ -55,6 +57,7 @@ struct Place {
 }
 
 /// What an attempt has shown.
+#[derive(Clone)]
 struct Known {
     place: Place,
     attempt: Attempt,
@@ -72,22 +75,33 @@ struct Kept {
 
 /// What went wrong for one message where no server took it.
 #[derive(Debug, Default)]
-struct Missed {
-    last: Option<Failure>,
-    /// Something was in the way that may pass.
-    passing: bool,
-}
+struct Missed(Vec<Failure>);
 
 impl Missed {
-    fn record(&mut self, failure: Failure) {
-        self.passing |= failure.permanence == Permanence::Temporary;
-        self.last = Some(failure);
+    /// Whether something was in the way that may pass.
+    fn is_passing(&self) -> bool {
+        self.0.iter().any(|failure| failure.permanence == Permanence::Temporary)
     }
 
-    /// For good only where it was so everywhere: what no host grants (RFC 8689 §4.2.1), or a domain without a host.
-    fn failure(self) -> Failure {
-        let last = self.last.unwrap_or_else(|| Failure::temporary(4, 1, "The server has no address"));
-        if self.passing { last.with_permanence(Permanence::Temporary) } else { last }
+    /// The last failure, with what went wrong before it in words. For good only where it was so everywhere: what no host
+    /// grants (RFC 8689 §4.2.1), or a domain without a host.
+    fn failure(mut self) -> Failure {
+        let is_passing = self.is_passing();
+        let Some(last) = self.0.pop() else { return Failure::temporary(4, 1, "The server has no address") };
+        let mut before: Vec<String> = Vec::new();
+        for failure in &self.0 {
+            let words = failure.words_of_place();
+            if failure.text != last.text && !before.contains(&words) {
+                before.push(words);
+            }
+        }
+        before.truncate(MOST_TOLD);
+        let last = if before.is_empty() {
+            last
+        } else {
+            Failure { text: format!("{}. Before that, {}", last.text, before.join("; ")), ..last }
+        };
+        if is_passing { last.with_permanence(Permanence::Temporary) } else { last }
     }
 }
 
@@ -149,6 +163,28 @@ impl<'a> Courier<'a> {
         Ok(Courier { inner, carrier, found, hosts: HashMap::new(), known: Vec::new(), kept: None })
     }
 
+    /// One more for the same destination, who knows what this one has found out.
+    pub(crate) fn another(&self) -> Courier<'a> {
+        Courier {
+            inner: self.inner,
+            carrier: self.carrier,
+            found: self.found.clone(),
+            hosts: self.hosts.clone(),
+            known: self.known.clone(),
+            kept: None,
+        }
+    }
+
+    /// Whether there is a connection for the next message.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// Whether somebody waits for the room that its connection takes at a host.
+    pub(crate) fn is_in_the_way(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| self.inner.host_slots.are_wanted(kept.place.ip))
+    }
+
     /// Delivers one message to its recipients, and answers for each.
     pub(crate) async fn deliver(&mut self, letter: &Letter<'_>) -> Vec<Outcome> {
         let mut outcomes: Vec<Option<Outcome>> = vec![None; letter.rows.len()];
@@ -166,15 +202,24 @@ impl<'a> Courier<'a> {
                         }
                     }
                 }
-                Visit::Missed(failures) => failures.into_iter().for_each(|failure| missed.record(failure)),
+                Visit::Missed(failures) => missed.0.extend(failures),
                 Visit::Ours(failure) => {
-                    missed.record(failure);
+                    missed.0.push(failure);
                     break;
                 }
             }
         }
+        let is_passing = missed.is_passing();
         let failure = missed.failure();
-        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| Outcome::Failed(failure.clone()))).collect()
+        let settled = |outcome: Option<Outcome>| match outcome {
+            // Another host may offer what this one does not.
+            Some(Outcome::Failed(failure)) if is_passing && failure.is_our_own() => {
+                Outcome::Failed(failure.with_permanence(Permanence::Temporary))
+            }
+            Some(outcome) => outcome,
+            None => Outcome::Failed(failure.clone()),
+        };
+        outcomes.into_iter().map(settled).collect()
     }
 
     /// Ends the connection that is still open.
@@ -445,11 +490,11 @@ impl Known {
     }
 }
 
-/// The positions of recipients that no server has answered for finally.
+/// The positions of recipients that no server has answered for finally. What a server could not be asked for is no answer.
 fn pending(outcomes: &[Option<Outcome>]) -> Vec<usize> {
     let is_pending = |outcome: &Option<Outcome>| match outcome {
         None => true,
-        Some(Outcome::Failed(failure)) => failure.permanence == Permanence::Temporary,
+        Some(Outcome::Failed(failure)) => failure.permanence == Permanence::Temporary || failure.is_our_own(),
         Some(Outcome::Delivered(..)) => false,
     };
     outcomes.iter().enumerate().filter(|(_, outcome)| is_pending(outcome)).map(|(index, _)| index).collect()

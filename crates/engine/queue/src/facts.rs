@@ -31,11 +31,12 @@ pub trait StsPolicies: std::fmt::Debug + Send + Sync {
     fn state<'a>(&'a self, domain: &'a Domain) -> BoxFuture<'a, StsState>;
 }
 
-/// What this server is, to know itself among the hosts of a domain (RFC 5321 §5.1).
-#[derive(Debug, Clone)]
+/// What this server is, to know itself among the hosts of a domain (RFC 5321 §5.1). The default is nobody, for who only
+/// looks.
+#[derive(Debug, Clone, Default)]
 pub struct Own {
-    /// Our name.
-    pub hostname: Domain,
+    /// Our name, where we are a server.
+    pub hostname: Option<Domain>,
     /// The addresses that we take mail at.
     pub addresses: Vec<IpAddr>,
 }
@@ -229,12 +230,14 @@ impl Gatherer {
         }
         hosts.sort();
         // What is as far away as ourselves, or farther, would send the mail to us.
-        let ours = hosts.iter().find(|(.., name)| *name == self.own.hostname).map(|(preference, ..)| *preference);
-        hosts.retain(|(preference, ..)| ours.is_none_or(|ours| *preference < ours));
+        let is_ours = |name: &Domain| Some(name) == self.own.hostname.as_ref();
+        let ours =
+            hosts.iter().find(|(.., name)| is_ours(name)).map(|(preference, _, name)| (*preference, name.clone()));
+        hosts.retain(|(preference, ..)| ours.as_ref().is_none_or(|(ours, _)| preference < ours));
         hosts.truncate(MOST_HOSTS);
         if hosts.is_empty() {
             return Err(match ours {
-                Some(_) => Nobody::ours(&self.own.hostname),
+                Some((_, name)) => Nobody::ours(name),
                 None => {
                     let text = format!("The MX records of {domain} name no host: {}", unusable.join(", "));
                     Nobody::because(Failure::temporary(4, 4, text))

@@ -3,22 +3,17 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mailstead_runtime::Deadline;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::slots::{Slot, Slots};
 
 /// The connections to every address.
 #[derive(Debug)]
 pub(crate) struct HostSlots {
     most: usize,
-    hosts: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
-}
-
-/// The right to one connection, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct HostSlot {
-    _permit: OwnedSemaphorePermit,
+    hosts: Mutex<HashMap<IpAddr, Slots>>,
 }
 
 /// Everything that an address takes was in use for too long.
@@ -27,25 +22,30 @@ pub(crate) struct AllTaken;
 
 impl HostSlots {
     pub(crate) fn new(most: usize) -> HostSlots {
-        HostSlots { most: most.max(1), hosts: Mutex::default() }
+        HostSlots { most, hosts: Mutex::default() }
     }
 
     /// Waits in line for a connection to this address.
-    pub(crate) async fn take(&self, address: IpAddr, deadline: Deadline) -> Result<HostSlot, AllTaken> {
-        let permits = self.of(address);
-        match deadline.bound(permits.acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(HostSlot { _permit: permit }),
-            Ok(Err(_)) | Err(_) => Err(AllTaken),
-        }
+    pub(crate) async fn take(&self, address: IpAddr, deadline: Deadline) -> Result<Slot, AllTaken> {
+        let slots = self.of(address);
+        deadline.bound(slots.take()).await.map_err(|_| AllTaken)
     }
 
-    fn of(&self, address: IpAddr) -> Arc<Semaphore> {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether somebody waits for a connection to this address.
+    pub(crate) fn are_wanted(&self, address: IpAddr) -> bool {
+        self.hosts().get(&address.to_canonical()).is_some_and(Slots::are_wanted)
+    }
+
+    fn of(&self, address: IpAddr) -> Slots {
+        let mut hosts = self.hosts();
         if hosts.len() >= MOST_IDLE {
-            // Those that nobody holds or waits for.
-            hosts.retain(|_, permits| Arc::strong_count(permits) > 1 || permits.available_permits() < self.most);
+            hosts.retain(|_, slots| !slots.are_idle());
         }
-        Arc::clone(hosts.entry(address.to_canonical()).or_insert_with(|| Arc::new(Semaphore::new(self.most))))
+        hosts.entry(address.to_canonical()).or_insert_with(|| Slots::new(self.most)).clone()
+    }
+
+    fn hosts(&self) -> MutexGuard<'_, HashMap<IpAddr, Slots>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What became of an attempt, for one recipient: the value that decides on retries, fills notices and is kept in the
 //! row.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -36,6 +37,16 @@ pub struct Remote {
     pub host: Host,
     /// The address connected to.
     pub ip: Option<IpAddr>,
+}
+
+impl fmt::Display for Remote {
+    /// Host, and address in brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ip {
+            Some(ip) => write!(f, "{} [{ip}]", self.host),
+            None => write!(f, "{}", self.host),
+        }
+    }
 }
 
 /// Why a recipient was not delivered to.
@@ -102,6 +113,11 @@ impl Failure {
         }
     }
 
+    /// Whether a server could not be asked, for what it does not offer or what the message is: it has refused nothing.
+    pub(crate) fn is_our_own(&self) -> bool {
+        self.permanence == Permanence::Permanent && self.reply.is_none()
+    }
+
     /// The same failure, to be tried again or not.
     #[must_use]
     pub fn with_permanence(self, permanence: Permanence) -> Failure {
@@ -116,6 +132,11 @@ impl Failure {
     #[must_use]
     pub fn at(self, remote: &Remote) -> Failure {
         Failure { remote: Some(remote.clone()), ..self }
+    }
+
+    /// What went wrong and where: `at mx.example.org [192.0.2.1]: The connection was refused`.
+    pub(crate) fn words_of_place(&self) -> String {
+        self.remote.as_ref().map_or_else(|| self.text.clone(), |remote| format!("at {remote}: {}", self.text))
     }
 
     /// The reply as one text, for Diagnostic-Code.
@@ -181,10 +202,7 @@ pub struct AttemptRecord {
 
 impl AttemptRecord {
     pub(crate) fn new(at: Timestamp, failure: &Failure) -> AttemptRecord {
-        let host = failure.remote.as_ref().map(|remote| match remote.ip {
-            Some(ip) => format!("{} [{ip}]", remote.host),
-            None => remote.host.to_string(),
-        });
+        let host = failure.remote.as_ref().map(ToString::to_string);
         AttemptRecord {
             at,
             host,

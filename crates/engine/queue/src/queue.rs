@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use mailstead_dns::Resolver;
-use mailstead_names::{Address, Host, ReversePath};
+use mailstead_names::{Host, ReversePath};
 use mailstead_net::Dialer;
 use mailstead_runtime::{Clock, Random, Shutdown, Supervisor};
 use mailstead_store::{AccountId, NewQueued, NewRecipient, QueueId, QueueStore, Staged, Store};
@@ -19,6 +19,7 @@ use crate::local::LocalDelivery;
 use crate::results::{TlsResultSink, TlsResults, TlsSession};
 use crate::route::Passage;
 use crate::settings::{OutgoingTls, Settings};
+use crate::slots::Slots;
 use crate::worker::Worker;
 use crate::{Demand, EnvelopeRecipient, Error, MessageClass, Metrics, Notification};
 
@@ -82,6 +83,7 @@ pub(crate) struct Inner {
     pub(crate) services: Services,
     pub(crate) rows: QueueStore,
     pub(crate) gatherer: Gatherer,
+    pub(crate) slots: Slots,
     pub(crate) host_slots: HostSlots,
     /// Something may be due sooner than the worker thinks.
     pub(crate) kick: Notify,
@@ -102,11 +104,12 @@ impl Queue {
             resolver: Arc::clone(&services.resolver),
             sts: Arc::clone(&services.sts),
             random: Arc::clone(&services.random),
-            own: Own { hostname: settings.hostname.clone(), addresses: settings.addresses.clone() },
+            own: Own { hostname: Some(settings.hostname.clone()), addresses: settings.addresses.clone() },
             insecure_mx: settings.insecure_mx,
         };
+        let slots = Slots::new(settings.concurrency);
         let host_slots = HostSlots::new(settings.host_concurrency);
-        Queue { inner: Arc::new(Inner { settings, services, rows, gatherer, host_slots, kick: Notify::new() }) }
+        Queue { inner: Arc::new(Inner { settings, services, rows, gatherer, slots, host_slots, kick: Notify::new() }) }
     }
 
     /// Queues a message for all its recipients, or for none. Returns when it is on the disk. `prefix` are header fields
@@ -132,21 +135,14 @@ impl Queue {
         Ok(ids)
     }
 
-    /// What would happen to a message from this sender to this recipient now, if it demanded this of its delivery, and so
-    /// many attempts had been made.
-    pub async fn explain(
-        &self,
-        sender: &ReversePath,
-        recipient: &Address,
-        attempts: u32,
-        demand: Demand,
-    ) -> Explanation {
+    /// What would happen to a message on this passage now, if it demanded this of its delivery.
+    pub async fn explain(&self, passage: Passage<'_>, demand: Demand) -> Explanation {
         let Inner { services, gatherer, settings, .. } = &*self.inner;
-        if services.local.is_local(recipient) {
-            return Explanation { recipients: recipient.host.clone(), transport: None, way: Way::Local };
+        let recipients = &passage.recipient.host;
+        if services.local.is_local(passage.recipient) {
+            return Explanation { recipients: recipients.clone(), transport: None, way: Way::Local };
         }
-        let transport = settings.routes.choose(Passage { sender, recipient: &recipient.host, attempts });
-        explain(gatherer, transport, &recipient.host, demand).await
+        explain(gatherer, settings.routes.choose(passage), recipients, demand).await
     }
 
     /// Wakes the worker: a row was changed by another hand.

@@ -6,11 +6,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use mailstead_names::{Domain, DomainPattern, EnhancedStatus, Host, ReversePath};
+use mailstead_names::{Address, Domain, DomainPattern, EnhancedStatus, Host, ReversePath};
 use mailstead_net::Dialer;
 use mailstead_sasl::client::Credentials;
 use mailstead_smtp::{Reply, Severity};
-use mailstead_store::QueueRow;
+use mailstead_store::{AccountId, QueueRow};
 use mailstead_tlspolicy::facts::RouteSecurity;
 
 use crate::facts::SMTP_PORT;
@@ -29,6 +29,8 @@ pub struct Routes {
 /// Some of the mail, and the way that it goes.
 #[derive(Debug, Clone)]
 pub struct Route {
+    /// Accounts that submitted it; none for any, and for what no account did.
+    pub submitters: Vec<AccountId>,
     /// Domains of the sender; none for any, the null reverse-path included, which is of no domain.
     pub from: Vec<DomainPattern>,
     /// Domains of the recipient; none for any, address literals included.
@@ -42,10 +44,12 @@ pub struct Route {
 /// What of a message decides about its route. Each recipient has its own.
 #[derive(Debug, Clone, Copy)]
 pub struct Passage<'a> {
+    /// The account that submitted it.
+    pub submitter: Option<AccountId>,
     /// From whom.
     pub sender: &'a ReversePath,
-    /// The domain or address of the recipient.
-    pub recipient: &'a Host,
+    /// To whom.
+    pub recipient: &'a Address,
     /// How many attempts were made before.
     pub attempts: u32,
 }
@@ -53,7 +57,12 @@ pub struct Passage<'a> {
 impl<'a> Passage<'a> {
     /// Of a row whose next attempt has been counted already.
     pub(crate) fn of(row: &'a QueueRow) -> Passage<'a> {
-        Passage { sender: &row.sender, recipient: &row.recipient.host, attempts: row.attempts.saturating_sub(1) }
+        Passage {
+            submitter: row.submitter,
+            sender: &row.sender,
+            recipient: &row.recipient,
+            attempts: row.attempts.saturating_sub(1),
+        }
     }
 }
 
@@ -78,7 +87,9 @@ impl Route {
             patterns.is_empty() || domain.is_some_and(|domain| patterns.iter().any(|pattern| pattern.matches(domain)))
         };
         let sender = passage.sender.address().and_then(|address| address.domain());
-        is_among(&self.from, sender)
+        let is_of = |account| self.submitters.contains(&account);
+        (self.submitters.is_empty() || passage.submitter.is_some_and(is_of))
+            && is_among(&self.from, sender)
             && is_among(&self.to, passage.recipient.domain())
             && passage.attempts >= self.minimum_attempts
     }
@@ -267,14 +278,15 @@ mod tests {
     }
 
     fn route(from: &str, to: &str, minimum_attempts: u32, transport: &str) -> Route {
-        Route { from: patterns(from), to: patterns(to), minimum_attempts, transport: named(transport) }
+        let (from, to) = (patterns(from), patterns(to));
+        Route { submitters: Vec::new(), from, to, minimum_attempts, transport: named(transport) }
     }
 
     fn chosen(routes: Vec<Route>, sender: &str, recipient: &str, attempts: u32) -> String {
         let routes = Routes { routes, otherwise: named("otherwise") };
         let sender = ReversePath::parse(sender).unwrap();
-        let recipient = mailstead_names::Address::parse(&format!("a@{recipient}")).unwrap().host;
-        let passage = Passage { sender: &sender, recipient: &recipient, attempts };
+        let recipient = Address::parse(&format!("a@{recipient}")).unwrap();
+        let passage = Passage { submitter: None, sender: &sender, recipient: &recipient, attempts };
         routes.choose(passage).name.clone().unwrap()
     }
 
@@ -302,6 +314,20 @@ mod tests {
     fn by_attempts_made() {
         let chosen = |attempts| chosen(vec![route("", "", 2, "it")], "<>", "[192.0.2.1]", attempts);
         assert_eq!((0..4).map(chosen).collect::<Vec<_>>(), ["otherwise", "otherwise", "it", "it"]);
+    }
+
+    #[test]
+    fn by_account() {
+        let submitters = vec![AccountId(1), AccountId(2)];
+        let routes = vec![Route { submitters, ..route("", "", 0, "it") }];
+        let routes = Routes { routes, otherwise: named("otherwise") };
+        let recipient = Address::parse("a@other.example").unwrap();
+        let chosen = |submitter: Option<i64>| {
+            let submitter = submitter.map(AccountId);
+            let passage = Passage { submitter, sender: &ReversePath::Null, recipient: &recipient, attempts: 0 };
+            routes.choose(passage).name.clone().unwrap()
+        };
+        assert_eq!([Some(1), Some(2), Some(3), None].map(chosen), ["it", "it", "otherwise", "otherwise"]);
     }
 
     #[test]

@@ -23,14 +23,17 @@ pub struct Settings {
     pub sources: Vec<IpAddr>,
     /// Whether DANE is used for hosts whose names DNSSEC does not prove.
     pub insecure_mx: InsecureMx,
-    /// Destinations served at the same time; each of them by one connection.
+    /// Destinations served at the same time, and connections that serve them.
     pub concurrency: usize,
+    /// Connections that serve one destination at the same time, as far as many messages wait for it and there is room for
+    /// more than one.
+    pub destination_concurrency: usize,
     /// Connections to one address at the same time.
     pub host_concurrency: usize,
 }
 
 impl Settings {
-    /// Direct delivery to 40 destinations at a time, over at most 20 connections to one address.
+    /// Direct delivery to 40 destinations at a time, over at most 5 connections for one and 20 to one address.
     #[must_use]
     pub fn new(hostname: Domain) -> Settings {
         Settings {
@@ -40,6 +43,7 @@ impl Settings {
             sources: Vec::new(),
             insecure_mx: InsecureMx::default(),
             concurrency: 40,
+            destination_concurrency: 5,
             host_concurrency: 20,
         }
     }

@@ -9,19 +9,16 @@ use mailstead_names::Host;
 use mailstead_runtime::Deadline;
 use mailstead_smtp::{Reply, Severity};
 use mailstead_store::{Claim, DeliveryId, QueueId, QueueRow, Settlement};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::Error;
-use crate::courier::Courier;
 use crate::demand::{MessageClass, Terms};
 use crate::local::{LocalMessage, LocalRecipient};
 use crate::notice::{Affected, Succeeded};
 use crate::outcome::{AttemptRecord, Failure, Outcome, Permanence, Taker, remember};
 use crate::queue::Inner;
-use crate::route::{Passage, Transport};
 use crate::schedule::Schedule;
-use crate::transaction::Letter;
 
 /// Rows taken at once.
 const BATCH: usize = 100;
@@ -41,7 +38,6 @@ pub(crate) struct Worker {
     inner: Arc<Inner>,
     /// Destinations that a task serves or will serve.
     busy: HashSet<String>,
-    slots: Arc<Semaphore>,
     done_sender: mpsc::UnboundedSender<String>,
     done: mpsc::UnboundedReceiver<String>,
 }
@@ -62,8 +58,7 @@ impl Drop for Serving {
 impl Worker {
     pub(crate) fn new(inner: Arc<Inner>) -> Worker {
         let (done_sender, done) = mpsc::unbounded_channel();
-        let slots = Arc::new(Semaphore::new(inner.settings.concurrency.max(1)));
-        Worker { inner, busy: HashSet::new(), slots, done_sender, done }
+        Worker { inner, busy: HashSet::new(), done_sender, done }
     }
 
     pub(crate) async fn run(mut self) {
@@ -117,13 +112,12 @@ impl Worker {
         self.busy.insert(destination.clone());
         self.inner.services.metrics.active(self.busy.len());
         let serving = Serving { destination, done: self.done_sender.clone() };
-        let (inner, slots) = (Arc::clone(&self.inner), Arc::clone(&self.slots));
+        let inner = Arc::clone(&self.inner);
         self.inner.services.supervisor.spawn("queue delivery", async move {
             let serving = serving;
-            // The semaphore is never closed.
-            let _slot = slots.acquire().await;
+            let _slot = inner.slots.take().await;
             tracing::debug!(destination = serving.destination, rows = rows.len(), "delivering");
-            inner.deliver(rows).await;
+            Arc::clone(&inner).deliver(rows).await;
         });
     }
 
@@ -276,66 +270,6 @@ impl Inner {
         outcomes
     }
 
-    /// By the transports that routes choose for the recipients, one after the other.
-    async fn deliver_remotely(&self, groups: Vec<Group>) {
-        for (transport, groups) in self.by_transport(groups) {
-            self.deliver_by(&transport, groups).await;
-        }
-    }
-
-    /// Recipients of one message may go different ways: then it is several groups. The order is kept within each way.
-    fn by_transport(&self, groups: Vec<Group>) -> Vec<(Arc<Transport>, Vec<Group>)> {
-        let mut ways: Vec<(Arc<Transport>, Vec<Group>)> = Vec::new();
-        for Group { terms, rows } in groups {
-            for row in rows {
-                let transport = self.settings.routes.choose(Passage::of(&row));
-                let way = match ways.iter_mut().find(|(known, _)| Arc::ptr_eq(known, transport)) {
-                    Some((_, groups)) => groups,
-                    None => &mut ways.push_mut((Arc::clone(transport), Vec::new())).1,
-                };
-                match way.last_mut().filter(|group| group.is_of(&row)) {
-                    Some(group) => group.rows.push(row),
-                    None => way.push(Group { terms, rows: vec![row] }),
-                }
-            }
-        }
-        ways
-    }
-
-    /// One message after the other, by one courier.
-    async fn deliver_by(&self, transport: &Transport, groups: Vec<Group>) {
-        let route = transport.label();
-        let Some((class, recipients)) = groups.first().and_then(Group::destination) else { return };
-        let courier = match transport.carrier() {
-            Ok(carrier) => Courier::new(self, &recipients, carrier, class).await,
-            Err(failure) => Err(Box::new(failure)),
-        };
-        let mut courier = match courier {
-            Ok(courier) => courier,
-            Err(failure) => {
-                let failed = groups.into_iter().map(|group| group.fail(&failure)).collect();
-                return self.conclude(route, failed).await;
-            }
-        };
-        for group in groups {
-            let Some(open) = group.rows.first().map(|row| self.rows.open(row.id)) else { continue };
-            let outcomes = match open.await {
-                Ok(Some(message)) => {
-                    let Group { terms: Terms { demand, class, .. }, rows } = &group;
-                    courier.deliver(&Letter { demand: *demand, class: *class, rows, message: &message }).await
-                }
-                // Removed by the operator: nothing is left to settle.
-                Ok(None) => continue,
-                Err(error) => {
-                    tracing::error!(%error, "queued message cannot be read");
-                    group.all(&Failure::temporary(3, 0, "The message could not be read"))
-                }
-            };
-            self.conclude(route, vec![(group, outcomes)]).await;
-        }
-        courier.finish().await;
-    }
-
     /// Records outcomes, with their notices, in one transaction.
     pub(crate) async fn conclude(&self, route: &'static str, groups: Vec<(Group, Vec<Outcome>)>) {
         let mut settlements = Vec::new();
@@ -432,23 +366,23 @@ impl Inner {
 }
 
 impl Group {
-    fn destination(&self) -> Option<(MessageClass, Host)> {
+    pub(crate) fn destination(&self) -> Option<(MessageClass, Host)> {
         let first = self.rows.first()?;
         Some((self.terms.class, first.recipient.host.clone()))
     }
 
     /// Whether this is a row of the same message.
-    fn is_of(&self, row: &QueueRow) -> bool {
+    pub(crate) fn is_of(&self, row: &QueueRow) -> bool {
         self.rows.first().is_some_and(|first| first.base == row.base)
     }
 
     /// The same for every recipient.
-    fn fail(self, failure: &Failure) -> (Group, Vec<Outcome>) {
+    pub(crate) fn fail(self, failure: &Failure) -> (Group, Vec<Outcome>) {
         let outcomes = self.all(failure);
         (self, outcomes)
     }
 
-    fn all(&self, failure: &Failure) -> Vec<Outcome> {
+    pub(crate) fn all(&self, failure: &Failure) -> Vec<Outcome> {
         self.rows.iter().map(|_| Outcome::Failed(failure.clone())).collect()
     }
 }

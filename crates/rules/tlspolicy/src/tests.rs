@@ -1,6 +1,7 @@
 //! The room as a whole: every combination of facts, demands and outcomes, against what must hold of all of them.
 
 mod combinations;
+mod details;
 mod invariants;
 mod mutants;
 

@@ -240,8 +240,10 @@ pub struct Queue {
     pub nat_addresses: Vec<IpAddr>,
     /// Whether DANE is used for servers whose names DNSSEC does not prove.
     pub dane_with_insecure_mx: bool,
-    /// Destinations served at the same time.
+    /// Destinations served at the same time, and connections that serve them.
     pub concurrency: u32,
+    /// Connections that serve one destination at the same time.
+    pub destination_concurrency: u32,
     /// Connections to one address at the same time.
     pub host_concurrency: u32,
     /// Whether what connections show about TLS is recorded for reports to other operators.
@@ -256,6 +258,7 @@ impl Default for Queue {
             nat_addresses: Vec::new(),
             dane_with_insecure_mx: false,
             concurrency: 40,
+            destination_concurrency: 5,
             host_concurrency: 20,
             tls_reports: true,
         }
@@ -339,10 +342,10 @@ fn read(mut top: Section<'_>, base: &Path) -> Option<Config> {
     let tls = top.section("tls").map(|section| read_tls(section, base));
     let limits = top.section("limits").map_or_else(Limits::default, read_limits);
     let queue = top.section("queue").map_or_else(Queue::default, |section| read_queue(section, base));
-    let routing = transport::read(&mut top, base);
     let dns = top.section("dns").map_or_else(Dns::default, |section| dns::read(section, base));
     let listeners = read_listeners(&mut top, tls.is_some());
     let (directory, sandbox) = read_directory(&mut top, hostname.as_ref().map(|hostname| &hostname.value), base);
+    let routing = transport::read(&mut top, &directory, base);
     top.finish();
     Some(Config {
         hostname: hostname?.value,
@@ -431,6 +434,9 @@ fn read_queue(mut section: Section<'_>, base: &Path) -> Queue {
         nat_addresses: values(section.list("nat-addresses", value::ip)),
         dane_with_insecure_mx: section.optional("dane-with-insecure-mx", value::flag).unwrap_or(false),
         concurrency: section.optional("concurrency", value::count).unwrap_or(usual.concurrency),
+        destination_concurrency: section
+            .optional("destination-concurrency", value::count)
+            .unwrap_or(usual.destination_concurrency),
         host_concurrency: section.optional("host-concurrency", value::count).unwrap_or(usual.host_concurrency),
         tls_reports: section.optional("tls-reports", value::flag).unwrap_or(usual.tls_reports),
     };
@@ -522,15 +528,23 @@ fn read_directory(top: &mut Section<'_>, hostname: Option<&Domain>, base: &Path)
         }
     }
     for Placed { value: account, span } in references {
-        if !directory.accounts.contains_key(&account) {
-            let advice = match closest(account.as_str(), directory.accounts.keys().map(AccountName::as_str)) {
-                Some(similar) => format!("did you mean `{similar}`?"),
-                None => format!("add a table [accounts.{account}]"),
-            };
-            top.complain(&span, Complaint::new(format!("there is no account `{account}`"), advice));
+        if let Some(complaint) = no_account(&account, &directory) {
+            top.complain(&span, complaint);
         }
     }
     (directory, sandbox)
+}
+
+/// What is wrong with the name of an account that must exist.
+pub(crate) fn no_account(account: &AccountName, directory: &Directory) -> Option<Complaint> {
+    if directory.accounts.contains_key(account) {
+        return None;
+    }
+    let advice = match closest(account.as_str(), directory.accounts.keys().map(AccountName::as_str)) {
+        Some(similar) => format!("did you mean `{similar}`?"),
+        None => format!("add a table [accounts.{account}]"),
+    };
+    Some(Complaint::new(format!("there is no account `{account}`"), advice))
 }
 
 /// Takes a note that this account must exist.

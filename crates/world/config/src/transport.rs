@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use mailstead_names::{Domain, DomainPattern, Secret};
 
+use crate::directory::{AccountName, Directory};
 use crate::reader::{Complaint, Placed, Section, closest};
-use crate::schema::HostPort;
+use crate::schema::{HostPort, no_account};
 use crate::value;
 
 /// Routes with the transports that they name.
@@ -22,6 +23,8 @@ pub struct Routing {
 /// Some of the mail, and the way that it goes. What is empty does not matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
+    /// Accounts that submitted it.
+    pub accounts: Vec<AccountName>,
     /// Domains of senders.
     pub from: Vec<DomainPattern>,
     /// Domains of recipients.
@@ -148,7 +151,7 @@ const FAMILIES: [(&str, AddressFamily); 3] =
 const USUAL_CODE: u16 = 554;
 const USUAL_TEXT: &str = "This server does not send such mail";
 
-pub(crate) fn read(top: &mut Section<'_>, base: &Path) -> Routing {
+pub(crate) fn read(top: &mut Section<'_>, directory: &Directory, base: &Path) -> Routing {
     let mut transports = BTreeMap::new();
     let mut names = Vec::new();
     for (name, section) in top.entries("transports") {
@@ -158,7 +161,8 @@ pub(crate) fn read(top: &mut Section<'_>, base: &Path) -> Routing {
         // One with mistakes has been complained about.
         names.push(name.value);
     }
-    let routes = top.sections("route").into_iter().filter_map(|section| read_route(section, &names)).collect();
+    let routes =
+        top.sections("route").into_iter().filter_map(|section| read_route(section, &names, directory)).collect();
     Routing { transports, routes }
 }
 
@@ -243,8 +247,15 @@ fn read_family(section: &mut Section<'_>) -> AddressFamily {
     section.optional("address-family", |value| value::one_of(value, &FAMILIES)).unwrap_or_default()
 }
 
-fn read_route(mut section: Section<'_>, names: &[String]) -> Option<Route> {
+fn read_route(mut section: Section<'_>, names: &[String], directory: &Directory) -> Option<Route> {
     let transport = section.required("transport", "\"NAME\"", value::text);
+    let mut accounts = Vec::new();
+    for Placed { value: account, span } in section.nonempty_list("accounts", value::account) {
+        if let Some(complaint) = no_account(&account, directory) {
+            section.complain(&span, complaint);
+        }
+        accounts.push(account);
+    }
     let mut patterns = |key| -> Vec<DomainPattern> {
         section.nonempty_list(key, value::domain_pattern).into_iter().map(|placed| placed.value).collect()
     };
@@ -260,5 +271,5 @@ fn read_route(mut section: Section<'_>, names: &[String]) -> Option<Route> {
         section.complain(span, Complaint::new(format!("there is no transport `{name}`"), advice));
     }
     section.finish();
-    Some(Route { from, to, minimum_attempts, transport: transport?.value })
+    Some(Route { accounts, from, to, minimum_attempts, transport: transport?.value })
 }

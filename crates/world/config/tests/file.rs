@@ -56,6 +56,7 @@ extra-ca-file = "/etc/ssl/ours.pem"
 nat-addresses = ["203.0.113.7"]
 dane-with-insecure-mx = true
 concurrency = 5
+destination-concurrency = 3
 host-concurrency = 2
 tls-reports = false
 
@@ -103,6 +104,7 @@ minimum-attempts = 3
 
 [[route]]
 transport = "not today"
+accounts = "jane"
 
 [dns]
 mode = "validate"
@@ -152,7 +154,8 @@ fn all_keys_have_their_meaning() {
     let queue = &config.queue;
     assert_eq!(queue.extra_ca_file.as_deref(), Some(Path::new("/etc/ssl/ours.pem")));
     assert_eq!(queue.nat_addresses, ["203.0.113.7".parse::<std::net::IpAddr>().unwrap()]);
-    assert_eq!((queue.dane_with_insecure_mx, queue.concurrency, queue.host_concurrency), (true, 5, 2));
+    assert_eq!((queue.dane_with_insecure_mx, queue.concurrency), (true, 5));
+    assert_eq!((queue.destination_concurrency, queue.host_concurrency), (3, 2));
     assert!(!queue.tls_reports);
     let hop = config.queue.next_hop.unwrap();
     assert_eq!((hop.place.to_string().as_str(), hop.security), ("[::1]:1025", HopSecurity::StartTls));
@@ -196,6 +199,8 @@ fn routes_have_their_meaning(routing: &Routing) {
     let expected =
         expected.map(|(from, to, attempts, name)| (from.to_owned(), to.to_owned(), attempts, name.to_owned()));
     assert_eq!(routing.routes.iter().map(route).collect::<Vec<_>>(), expected);
+    let accounts = |route: &Route| route.accounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    assert_eq!(routing.routes.iter().map(accounts).collect::<Vec<_>>(), ["", "", "jane"]);
 }
 
 #[test]

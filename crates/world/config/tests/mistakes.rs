@@ -173,6 +173,7 @@ text = \"\"
 [transports.nameless]
 [[route]]
 transport = \"newz\"
+accounts = [\"jame\", \"Not a name\"]
 from = []
 [[route]]
 transport = \"somewhere else\"

@@ -39,8 +39,8 @@ pub enum AddressPolicy {
     Public,
     /// Everything: the operator configured the destination by hand.
     Any,
-    /// Only this machine, for a server that must never send anything out.
-    LoopbackOnly,
+    /// Only this machine, for a server that must never send anything out: loopback, and an address that it listens at.
+    ThisMachine(Option<IpAddr>),
 }
 
 impl AddressPolicy {
@@ -49,8 +49,8 @@ impl AddressPolicy {
         let address = address.to_canonical();
         let objection = match self {
             AddressPolicy::Any => None,
-            AddressPolicy::LoopbackOnly if address.is_loopback() => None,
-            AddressPolicy::LoopbackOnly => Some("this server connects to its own machine only"),
+            AddressPolicy::ThisMachine(own) if address.is_loopback() || own == Some(address) => None,
+            AddressPolicy::ThisMachine(_) => Some("this server connects to its own machine only"),
             AddressPolicy::Public => match address {
                 IpAddr::V4(address) => not_public_v4(address),
                 IpAddr::V6(address) => not_public_v6(address),
@@ -138,7 +138,7 @@ mod tests {
         let allowed = |policy: AddressPolicy, text: &str| policy.check(text.parse().unwrap()).is_ok();
         for public in ["192.0.2.1", "8.8.8.8", "2001:db8::1", "64:ff9b::808:808", "100.63.0.1", "100.128.0.1"] {
             assert!(allowed(AddressPolicy::Public, public), "{public}");
-            assert!(!allowed(AddressPolicy::LoopbackOnly, public), "{public}");
+            assert!(!allowed(AddressPolicy::ThisMachine(None), public), "{public}");
             assert!(allowed(AddressPolicy::Any, public), "{public}");
         }
         for inner in [
@@ -164,8 +164,10 @@ mod tests {
             assert!(!allowed(AddressPolicy::Public, inner), "{inner}");
             assert!(allowed(AddressPolicy::Any, inner), "{inner}");
         }
-        assert!(allowed(AddressPolicy::LoopbackOnly, "::1"));
-        assert!(allowed(AddressPolicy::LoopbackOnly, "127.0.0.53"));
+        let own = AddressPolicy::ThisMachine(Some([192, 0, 2, 1].into()));
+        assert!(allowed(own, "192.0.2.1") && allowed(own, "127.0.0.1") && !allowed(own, "192.0.2.2"));
+        assert!(allowed(AddressPolicy::ThisMachine(None), "::1"));
+        assert!(allowed(AddressPolicy::ThisMachine(None), "127.0.0.53"));
     }
 
     #[tokio::test]

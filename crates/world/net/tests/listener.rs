@@ -38,7 +38,7 @@ async fn connections_are_numbered_limited_and_drained() {
             }
         }
     }));
-    let dialer = DirectDialer::new(AddressPolicy::LoopbackOnly);
+    let dialer = DirectDialer::new(AddressPolicy::ThisMachine(None));
     let mut first = dialer.dial(target, Deadline::NEVER).await.unwrap();
     let mut line = [0; 8];
     first.read_exact(&mut line).await.unwrap();

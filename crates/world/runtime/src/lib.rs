@@ -9,6 +9,7 @@
 
 mod clock;
 mod deadline;
+mod join;
 mod pool;
 mod random;
 mod shutdown;
@@ -16,6 +17,7 @@ mod supervisor;
 
 pub use clock::{Clock, SystemClock};
 pub use deadline::{Deadline, Expired};
+pub use join::join_all;
 pub use pool::{BlockingPool, PoolError};
 pub use random::{Random, SystemRandom};
 pub use shutdown::{Shutdown, ShutdownPhase};

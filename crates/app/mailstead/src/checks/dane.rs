@@ -1,8 +1,11 @@
 //! TLSA records, and servers checked by them (RFC 6698, RFC 7671).
 
 mod dial;
+mod mx;
 mod record;
 mod report;
+
+use std::sync::Arc;
 
 use mailstead_net::{AddressPolicy, DirectDialer};
 
@@ -28,6 +31,14 @@ pub(crate) async fn run(command: DaneCommand) -> Result<(), Failure> {
             let seen = dialling.dial(&resolver, &dialer).await;
             let objection = seen.objection();
             report::shown(&dialling, &seen).show(asking.json)?;
+            objection.map_or(Ok(()), |why| Err(Failure::new(why)))
+        }
+        DaneCommand::Dialmx { domain, host, trust, asking } => {
+            let resolver = Arc::new(resolver(&asking.source).await?);
+            let dialer = DirectDialer::new(AddressPolicy::Any);
+            let seen = mx::Mail { domain, host, roots: trust.roots()? }.dial(resolver, &dialer).await;
+            let objection = seen.objection();
+            seen.shown().show(asking.json)?;
             objection.map_or(Ok(()), |why| Err(Failure::new(why)))
         }
     }

@@ -105,12 +105,9 @@ fn read_report(path: Option<&Path>) -> Result<Finding, Failure> {
 
 /// The report in a file: all of it, or a part of a message.
 fn report_in(octets: &[u8]) -> Result<Report, String> {
-    if octets.starts_with(GZIP) {
-        return Err("the report is compressed, which cannot be read here; decompress it with gzip -d".to_owned());
-    }
     let text = octets.strip_prefix("\u{feff}".as_bytes()).unwrap_or(octets).trim_ascii_start();
-    if text.starts_with(b"{") {
-        return Report::parse(text).map_err(|error| error.to_string());
+    if text.starts_with(b"{") || text.starts_with(GZIP) {
+        return Report::read(text).map_err(|error| error.to_string());
     }
     if octets.len() > MOST_MESSAGE {
         return Err(format!("as a message it is longer than {MOST_MESSAGE} octets"));
@@ -131,12 +128,7 @@ fn report_in(octets: &[u8]) -> Result<Report, String> {
     let (mut transfer, mut content) = (Transfer::new(part.transfer_encoding()), Vec::new());
     transfer.decode(body, &mut content);
     transfer.finish(&mut content);
-    if part.content_type.is("application", "tlsrpt+gzip") || content.starts_with(GZIP) {
-        return Err("the report in the message is compressed, which cannot be read here; save the attachment and \
-                    decompress it with gzip -d"
-            .to_owned());
-    }
-    Report::parse(&content).map_err(|error| error.to_string())
+    Report::read(&content).map_err(|error| error.to_string())
 }
 
 /// What a report says.
@@ -308,6 +300,10 @@ mod tests {
         // What a report must have, without anything else.
         let small = "eyJkYXRlLXJhbmdlIjogeyJzdGFydC1kYXRldGltZSI6ICIyMDE2LTA0LTAxVDAwOjAwOjAwWiIs\nICJlbmQtZGF0ZXRpbWUiOiAiMjAxNi0wNC0wMVQyMzo1OTo1OVoifSwgInJlcG9ydC1pZCI6ICIx\nIn0=";
         assert_eq!(report_in(encoded(small).as_bytes()).unwrap().report_id, "1");
+        // The same, compressed.
+        let gzip = "H4sIAAAAAAACA6tWSkksSdUtSsxLT1WyUqhWKi5JLCrRBQmWZOaChJSMDAzNdA1MdA0MQwwMrMAo\nSklHQSk1LwWXOiNjK1NLIIpSqgUqLEotyAeamZkCUmWoVAsArFLX0HQAAAA=";
+        let compressed = message("application/tlsrpt+gzip", "base64", gzip);
+        assert_eq!(report_in(compressed.as_bytes()).unwrap().report_id, "1");
         // {"report-id": "1"}
         let error = report_in(encoded("eyJyZXBvcnQtaWQiOiAiMSJ9").as_bytes()).unwrap_err();
         assert!(error.contains("date-range"), "{error}");
@@ -316,9 +312,9 @@ mod tests {
     #[test]
     fn what_cannot_be_read_says_why() {
         let error = |octets: &[u8]| report_in(octets).unwrap_err();
-        assert!(error(b"\x1f\x8b\x08").contains("gzip -d"));
-        assert!(error(message("application/tlsrpt+gzip", "base64", "H4sI").as_bytes()).contains("save the attachment"));
-        assert!(error(message("application/tlsrpt+json", "base64", "H4sI").as_bytes()).contains("save the attachment"));
+        assert!(error(b"\x1f\x8b\x08").contains("cannot be decompressed"));
+        let damaged = message("application/tlsrpt+gzip", "base64", "H4sI");
+        assert!(error(damaged.as_bytes()).contains("cannot be decompressed"));
         assert!(error(message("application/json", "8bit", REPORT).as_bytes()).starts_with("there is no report"));
         assert!(error(b"").starts_with("there is no report"));
         assert!(error(b"{").starts_with("the TLS report is malformed"));

@@ -38,7 +38,7 @@ impl Bench {
     }
 
     async fn perform(&self, request: Request) -> Result<String, String> {
-        let sending = Sending::idle(&self.config, &self.config.current(), &self.store).unwrap();
+        let sending = Sending::idle(&self.config, &self.config.current(), &self.store).await.unwrap();
         let site = Site { store: &self.store, config: &self.config, sending: &sending };
         let (parts, mut given) = Parts::new();
         let read = async {
@@ -178,7 +178,7 @@ async fn with_queue() -> Bench {
     use mailstead_names::ReversePath;
     use mailstead_queue::{Envelope, MessageClass, Notification};
     let bench = Bench::new().await;
-    let sending = Sending::idle(&bench.config, &bench.config.current(), &bench.store).unwrap();
+    let sending = Sending::idle(&bench.config, &bench.config.current(), &bench.store).await.unwrap();
     for (from, to) in [("jane", "a@one.example"), ("jane", "b@two.example"), ("joe", "c@one.example")] {
         let mut stage = bench.store.stage();
         stage.write(b"Subject: hi\r\n\r\nbody\r\n").await.unwrap();
@@ -260,7 +260,7 @@ async fn tls_results_and_policies_are_listed() {
     use mailstead_tlspolicy::plan::{AttributedPolicy, Scope, Terms, TlsResult};
     use mailstead_tlspolicy::report::{FailureReason, ResultType};
     let bench = Bench::new().await;
-    let sending = Sending::idle(&bench.config, &bench.config.current(), &bench.store).unwrap();
+    let sending = Sending::idle(&bench.config, &bench.config.current(), &bench.store).await.unwrap();
     let domain = |name: &str| Domain::parse(name).unwrap();
     let result = |name, scope, failure| TlsResult {
         policy: AttributedPolicy { domain: domain(name), scope, terms: Terms::NoPolicyFound },
@@ -314,8 +314,12 @@ from = ".news.example.org"
 [[route]]
 transport = "no"
 minimum-attempts = 2
+[[route]]
+transport = "news"
+accounts = "jane"
 "#;
     let bench = Bench::with(routes).await;
+    create(&bench.store, &mailstead_config::AccountName::parse("jane").unwrap(), None).await.unwrap();
     let explained = async |sender: &str, attempts, form| {
         let (sender, recipient) = (sender.to_owned(), "a@[192.0.2.9]".to_owned());
         let request = Request::TransportExplain { sender, recipient, attempts, demand: Default::default(), form };
@@ -326,6 +330,9 @@ minimum-attempts = 2
     let object = |text: String| -> serde_json::Value { serde_json::from_str(&text).unwrap() };
     let relayed = object(explained("<x@news.example.org>", 0, Form::Json).await);
     assert_eq!((&relayed["transport"], &relayed["port"]), (&"news".into(), &465.into()));
+    // Jane's own address is one that her account submits from.
+    assert_eq!(object(explained("<jane@example.org>", 0, Form::Json).await)["transport"], "news");
+    assert_eq!(object(explained("<john@example.org>", 0, Form::Json).await)["transport"], serde_json::Value::Null);
     let refused = object(explained("<>", 2, Form::Json).await);
     assert_eq!((&refused["way"], &refused["transport"]), (&"fail".into(), &"no".into()));
     assert_eq!((&refused["failure"]["permanent"], &refused["failure"]["status"]), (&true.into(), &"5.7.1".into()));

@@ -7,7 +7,8 @@ use mailstead_dns::{Authenticity, Record, Tlsa};
 use mailstead_names::{Address, ReversePath};
 use mailstead_queue::explain::{Explanation, HostExplanation, Hosts, Way};
 use mailstead_queue::facts::{HostFacts, Nobody};
-use mailstead_queue::{Demand, Failure as Undelivered, Permanence, Queue};
+use mailstead_queue::{Demand, Failure as Undelivered, Passage, Permanence};
+use mailstead_store::AccountId;
 use mailstead_tlspolicy::facts::{Destination, MxRecords, NextHop, StsState, TlsaState};
 use mailstead_tlspolicy::plan::{
     Attempt, AttributedPolicy, Channel, Enforcement, RequireTlsExtension, Scope, Terms, TlsNeed, TlsResult,
@@ -15,13 +16,13 @@ use mailstead_tlspolicy::plan::{
 };
 use serde_json::{Value, json};
 
-use super::Form;
+use super::{Form, Site};
 use crate::dns::{status, with_dnssec};
 use crate::failure::Failure;
 
 /// What is asked about.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Passage<'a> {
+pub(super) struct Asked<'a> {
     /// A reverse-path.
     pub(super) sender: &'a str,
     /// An address.
@@ -31,19 +32,29 @@ pub(super) struct Passage<'a> {
 }
 
 pub(super) async fn explain(
-    queue: &Queue,
-    Passage { sender, recipient, attempts }: Passage<'_>,
+    site: Site<'_>,
+    Asked { sender, recipient, attempts }: Asked<'_>,
     demand: Demand,
     form: Form,
 ) -> Result<String, Failure> {
     let wrong = |what: &str, error| Failure::new(format!("{what}: {error}"));
     let path = ReversePath::parse(sender).map_err(|error| wrong(sender, error))?;
     let address = Address::parse(recipient).map_err(|error| wrong(recipient, error))?;
-    let explanation = queue.explain(&path, &address, attempts, demand).await;
+    let passage = Passage { submitter: submitter(site, &path).await?, sender: &path, recipient: &address, attempts };
+    let explanation = site.sending.queue.explain(passage, demand).await;
     Ok(match form {
         Form::Words => words(recipient, &explanation),
         Form::Json => object(recipient, &explanation).to_string(),
     })
+}
+
+/// The account that would submit it: the one whose address the sender's is.
+async fn submitter(site: Site<'_>, sender: &ReversePath) -> Result<Option<AccountId>, Failure> {
+    let config = site.config.current();
+    let Some(entry) = sender.address().and_then(|address| config.directory.login(&address.to_string())) else {
+        return Ok(None);
+    };
+    Ok(site.store.account(entry.name.as_str()).await?.map(|account| account.id()))
 }
 
 fn words(recipient: &str, explanation: &Explanation) -> String {
@@ -446,7 +457,7 @@ mod tests {
             resolver: Arc::new(zones),
             sts: Arc::new(OnePolicy(sts)),
             random: Arc::new(SeededRandom::new(1)),
-            own: Own { hostname: Domain::parse("here.example").unwrap(), addresses: Vec::new() },
+            own: Own::default(),
             insecure_mx: InsecureMx::default(),
         };
         let address = Address::parse(recipient).unwrap();

@@ -44,7 +44,7 @@ pub(crate) struct Outgoing<'a> {
 
 impl Outgoing<'_> {
     /// The queue, which does nothing yet, and the MTA-STS policies that it obeys.
-    pub(crate) fn queue(self) -> Result<(Queue, StsCache), Failure> {
+    pub(crate) async fn queue(self) -> Result<(Queue, StsCache), Failure> {
         let Outgoing {
             config,
             directory,
@@ -60,8 +60,10 @@ impl Outgoing<'_> {
         } = self;
         let results: Arc<dyn TlsResultSink> =
             if config.queue.tls_reports { Arc::new(ledger) } else { Arc::new(NoTlsResults) };
-        let settings = settings(config, services, routes(config, services, &resolver)?);
-        let dialer = |policy| -> Arc<dyn Dialer> { Arc::new(DirectDialer::new(address_policy(config, policy))) };
+        let routes = routes(config, &store.accounts().await?, services, &resolver)?;
+        let settings = settings(config, services, routes);
+        let dialer =
+            |policy| -> Arc<dyn Dialer> { Arc::new(DirectDialer::new(address_policy(config, services, policy))) };
         let roots = Arc::new(roots(config, None)?);
         let fetcher = PolicyFetcher {
             dialer: dialer(AddressPolicy::Public),
@@ -101,6 +103,7 @@ fn settings(config: &Config, services: &[Service], routes: Routes) -> Settings {
         sources: addresses::sources(services),
         insecure_mx: if queue.dane_with_insecure_mx { InsecureMx::Used } else { InsecureMx::NotUsed },
         concurrency: queue.concurrency as usize,
+        destination_concurrency: queue.destination_concurrency as usize,
         host_concurrency: queue.host_concurrency as usize,
         ..Settings::new(config.hostname.clone())
     }

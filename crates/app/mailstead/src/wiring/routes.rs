@@ -16,13 +16,19 @@ use mailstead_queue::{
     Direct, Families, NextHop, OutgoingTls, ProxyPassage, Route, RouteSecurity, Routes, Transport, TransportKind,
 };
 use mailstead_sasl::client::Credentials;
+use mailstead_store::{Account, AccountId};
 use rustls::RootCertStore;
 
 use crate::binding::Service;
 use crate::failure::Failure;
 
-/// Where mail goes that is not for us. `services` are where this server itself can be reached.
-pub(super) fn routes(config: &Config, services: &[Service], resolver: &Arc<dyn Resolver>) -> Result<Routes, Failure> {
+/// Where mail goes that is not for us. `accounts` are those in the store, `services` are where this server itself can be reached.
+pub(super) fn routes(
+    config: &Config,
+    accounts: &[Account],
+    services: &[Service],
+    resolver: &Arc<dyn Resolver>,
+) -> Result<Routes, Failure> {
     let mut transports = HashMap::new();
     for (name, configured) in &config.routing.transports {
         let kind = match configured {
@@ -30,7 +36,7 @@ pub(super) fn routes(config: &Config, services: &[Service], resolver: &Arc<dyn R
             Configured::Direct(family) => TransportKind::Direct(Direct { families: families(*family), proxy: None }),
             Configured::Socks(socks) => TransportKind::Direct(Direct {
                 families: families(socks.family),
-                proxy: Some(passage(socks, config, resolver)?),
+                proxy: Some(passage(socks, config, services, resolver)?),
             }),
             Configured::Fail(fail) => TransportKind::refusal(fail.code, &fail.text),
         };
@@ -39,7 +45,10 @@ pub(super) fn routes(config: &Config, services: &[Service], resolver: &Arc<dyn R
     let route = |route: &mailstead_config::Route| {
         let transport = transports.get(route.transport.as_str());
         let transport = transport.ok_or_else(|| Failure::new(format!("there is no transport {}", route.transport)))?;
+        let is_named = |account: &&Account| route.accounts.iter().any(|name| name.as_str() == account.name());
+        let submitters: Vec<AccountId> = accounts.iter().filter(is_named).map(Account::id).collect();
         Ok(Route {
+            submitters,
             from: route.from.clone(),
             to: route.to.clone(),
             minimum_attempts: route.minimum_attempts,
@@ -59,7 +68,7 @@ fn otherwise(config: &Config, services: &[Service]) -> Result<TransportKind, Fai
         return Ok(TransportKind::Direct(Direct::default()));
     }
     // In a sandbox all mail comes back to ourselves, by SMTP as to anybody.
-    let own = services.iter().find(|service| service.role == Role::Smtp).map(|service| service.address);
+    let own = own_smtp(services);
     let ours = |address: SocketAddr| NextHop {
         host: Host::Ip(from_here(address.ip())),
         port: address.port(),
@@ -110,22 +119,33 @@ fn families(family: AddressFamily) -> Families {
     }
 }
 
-fn passage(socks: &Socks, config: &Config, resolver: &Arc<dyn Resolver>) -> Result<ProxyPassage, Failure> {
+fn passage(
+    socks: &Socks,
+    config: &Config,
+    services: &[Service],
+    resolver: &Arc<dyn Resolver>,
+) -> Result<ProxyPassage, Failure> {
     let login = socks.login.clone().map(|Login { username, password }| {
         SocksLogin::new(username, password)
             .ok_or_else(|| Failure::new("the user name and password for a proxy have 1 to 255 octets".to_owned()))
     });
     let proxy = Proxy { host: socks.proxy.host.clone(), port: socks.proxy.port, login: login.transpose()? };
     // The operator chose the proxy; whom it connects to, senders choose.
-    let to_proxy = Arc::new(DirectDialer::new(address_policy(config, AddressPolicy::Any)));
-    let policy = address_policy(config, AddressPolicy::Public);
+    let to_proxy = Arc::new(DirectDialer::new(address_policy(config, services, AddressPolicy::Any)));
+    let policy = address_policy(config, services, AddressPolicy::Public);
     let dialer = Arc::new(SocksDialer::new(proxy, to_proxy, Arc::clone(resolver), policy));
     Ok(ProxyPassage { dialer, hostname: socks.hostname.clone() })
 }
 
 /// A sandbox never leaves the machine.
-pub(super) fn address_policy(config: &Config, otherwise: AddressPolicy) -> AddressPolicy {
-    if config.sandbox.is_some() { AddressPolicy::LoopbackOnly } else { otherwise }
+pub(super) fn address_policy(config: &Config, services: &[Service], otherwise: AddressPolicy) -> AddressPolicy {
+    let own = || own_smtp(services).map(|address| from_here(address.ip()));
+    if config.sandbox.is_some() { AddressPolicy::ThisMachine(own()) } else { otherwise }
+}
+
+/// Where other servers come to.
+fn own_smtp(services: &[Service]) -> Option<SocketAddr> {
+    services.iter().find(|service| service.role == Role::Smtp).map(|service| service.address)
 }
 
 /// Whom to believe who a server is: those in the file, or the system's, and the operator's own.
@@ -153,12 +173,13 @@ mod tests {
         let config = Config::parse(&format!("{BASE}{more}"), Path::new("/nowhere/mailstead.toml")).unwrap();
         let services = [Service { role: Role::Smtp, address: "127.0.0.1:2525".parse().unwrap() }];
         let resolver: Arc<dyn Resolver> = Arc::new(Zones::new());
-        routes(&config, &services, &resolver)
+        routes(&config, &[], &services, &resolver)
     }
 
     fn chosen(routes: &Routes, recipient: &str) -> Arc<Transport> {
-        let recipient = mailstead_names::Address::parse(recipient).unwrap().host;
-        Arc::clone(routes.choose(Passage { sender: &ReversePath::Null, recipient: &recipient, attempts: 0 }))
+        let recipient = mailstead_names::Address::parse(recipient).unwrap();
+        let passage = Passage { submitter: None, sender: &ReversePath::Null, recipient: &recipient, attempts: 0 };
+        Arc::clone(routes.choose(passage))
     }
 
     #[test]
@@ -178,9 +199,17 @@ mod tests {
     }
 
     #[test]
-    fn a_sandbox_that_listens_everywhere_reaches_itself() {
+    fn a_sandbox_reaches_itself_wherever_it_listens() {
         let reached = ["0.0.0.0", "::", "192.0.2.1"].map(|ip| from_here(ip.parse().unwrap()).to_string());
         assert_eq!(reached, ["127.0.0.1", "::1", "192.0.2.1"]);
+        // And may connect there, and to nobody else.
+        let sandbox = Config::parse(
+            &format!("{BASE}[sandbox]\naccount = \"you\"\n[accounts.you]\n"),
+            Path::new("/nowhere/mailstead.toml"),
+        );
+        let services = [Service { role: Role::Smtp, address: "192.0.2.1:2525".parse().unwrap() }];
+        let policy = address_policy(&sandbox.unwrap(), &services, AddressPolicy::Any);
+        assert!(policy.check([192, 0, 2, 1].into()).is_ok() && policy.check([192, 0, 2, 2].into()).is_err());
     }
 
     #[test]

@@ -38,7 +38,7 @@ fn gatherer(zones: Zones) -> Gatherer {
         resolver: Arc::new(zones),
         sts: Arc::new(NoPolicies),
         random: Arc::new(SeededRandom::new(1)),
-        own: Own { hostname: domain("here.example"), addresses: vec![[192, 0, 2, 99].into()] },
+        own: Own { hostname: Some(domain("here.example")), addresses: vec![[192, 0, 2, 99].into()] },
         insecure_mx: InsecureMx::NotUsed,
     }
 }

@@ -8,7 +8,7 @@ use mailstead_tlspolicy::sts::Policy;
 
 use super::smtp::ACCEPTS;
 use super::*;
-use crate::{Plaintext, TlsRequirement};
+use crate::{Plaintext, TlsRequirement, attempts};
 
 const FIRST: &str = "192.0.2.1:25";
 const SECOND: &str = "192.0.2.2:25";
@@ -153,6 +153,82 @@ async fn what_one_host_puts_off_the_next_may_take() {
     assert_eq!(remembered.host.as_deref(), Some("mx2.other.example [192.0.2.2]"));
     assert_eq!(remembered.ip, Some(IpAddr::from([192, 0, 2, 2])));
     assert_eq!(world.accounts.delivered()[0].status("Final-Recipient").as_deref(), Some("rfc822; no@other.example"));
+}
+
+#[tokio::test]
+async fn what_went_wrong_at_each_host_is_told() {
+    let world = directly(two_hosts()).await;
+    world.submit(&["a@other.example"]).await;
+    let second = world.peer_at(SECOND, "S: 421 4.3.2 going down");
+    world.run();
+    let row = world.deferred_row("a@other.example", 1).await;
+    second.await.unwrap();
+    let told = attempts(row.result.as_ref()).unwrap().remove(0);
+    assert_eq!(
+        told.text,
+        "The server answered: 421 4.3.2 going down. Before that, at mx1.other.example [192.0.2.1]: Connecting \
+         failed: connection refused"
+    );
+    assert_eq!(told.host.as_deref(), Some("mx2.other.example [192.0.2.2]"));
+}
+
+/// A server without SMTPUTF8, and the end of who looked for it.
+const WITHOUT_SMTPUTF8: &str = "S: 220 mx
+     C: EHLO here.example
+     S: 250-mx
+     S: 250 8BITMIME
+     C: QUIT
+     S: 221 bye";
+
+#[tokio::test]
+async fn what_one_host_does_not_offer_the_next_may() {
+    let world = directly(two_hosts()).await;
+    world.submit(&["jörg@other.example"]).await;
+    let first = world.peer_at(FIRST, WITHOUT_SMTPUTF8);
+    let second = world.peer_at(
+        SECOND,
+        "S: 220 mx
+         C: EHLO here.example
+         S: 250-mx
+         S: 250-8BITMIME
+         S: 250 SMTPUTF8
+         C: MAIL FROM:<you@here.example> SMTPUTF8
+         S: 250 ok
+         C: RCPT TO:<jörg@other.example>
+         S: 250 ok
+         C: DATA
+         S: 354 go
+         C: <data>
+         S: 250 taken
+         C: QUIT
+         S: 221 bye",
+    );
+    world.run();
+    world.empty().await;
+    first.await.unwrap();
+    second.await.unwrap();
+    assert!(world.accounts.delivered().is_empty(), "no notice");
+}
+
+#[tokio::test]
+async fn what_no_host_offers_comes_back_and_waits_while_one_is_away() {
+    for away in [true, false] {
+        let world = directly(two_hosts()).await;
+        world.submit(&["jörg@other.example"]).await;
+        let mut peers = vec![world.peer_at(FIRST, WITHOUT_SMTPUTF8)];
+        if !away {
+            peers.push(world.peer_at(SECOND, WITHOUT_SMTPUTF8));
+        }
+        world.run();
+        if away {
+            world.deferred_row("jörg@other.example", 1).await;
+        } else {
+            world.empty().await;
+        }
+        for peer in peers {
+            peer.await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]
@@ -402,10 +478,7 @@ async fn what_is_explained_is_what_happens() {
     let (tls, record) = with_tlsa();
     let zones = two_hosts().with("_25._tcp.mx1.other.example", record);
     let world = directly(zones.failing("_25._tcp.mx2.other.example", RecordType::Tlsa, LookupErrorKind::Timeout)).await;
-    let explained = world
-        .queue
-        .explain(&ReversePath::Null, &Address::parse("a@other.example").unwrap(), 0, Demand::default())
-        .await;
+    let explained = world.explained("<>", "a@other.example", 0).await;
     assert!(world.dialer.dialled().is_empty() && world.results.lines().is_empty());
     let Way::Hosts(hosts) = explained.way else { panic!("{explained:?}") };
     let names: Vec<String> = hosts.hosts.iter().map(|host| host.exchange.name.to_string()).collect();
@@ -420,15 +493,9 @@ async fn what_is_explained_is_what_happens() {
     world.run();
     world.empty().await;
     peer.await.unwrap();
-    let local = world
-        .queue
-        .explain(&ReversePath::Null, &Address::parse("you@here.example").unwrap(), 0, Demand::default())
-        .await;
+    let local = world.explained("<>", "you@here.example", 0).await;
     assert_eq!(local.way, Way::Local);
-    let nobody = world
-        .queue
-        .explain(&ReversePath::Null, &Address::parse("a@nowhere.example").unwrap(), 0, Demand::default())
-        .await;
+    let nobody = world.explained("<>", "a@nowhere.example", 0).await;
     assert!(matches!(nobody.way, Way::Nobody(nobody) if nobody.failure.status.to_string() == "5.1.2"));
 }
 

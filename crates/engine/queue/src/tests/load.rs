@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use mailstead_dns::{Answer, Authenticity, Existence, Lookup, Mx, Record, RecordType, Target};
 use mailstead_net::{Error, Stream};
-use mailstead_runtime::Deadline;
+use mailstead_runtime::{Deadline, join_all};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::*;
@@ -164,6 +164,22 @@ fn peak_memory() -> Option<u64> {
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
+/// Queues a message with this number for this domain.
+async fn submit(world: &World, number: usize, domain: usize) {
+    let to: &str = &format!("a@d{domain}.example");
+    let staged = world.stage(&format!("Subject: {number}\r\n\r\nHello.\r\n")).await;
+    let envelope = Envelope {
+        submitter: Some(SUBMITTER),
+        sender: ReversePath::parse("<you@here.example>").unwrap(),
+        recipients: vec![Address::parse(to).unwrap().into()],
+        eight_bit: false,
+        smtputf8: false,
+        notification: Notification::default(),
+    };
+    let queue = &world.queue;
+    queue.enqueue(envelope, Vec::new(), staged, Demand::default(), MessageClass::Submission).await.unwrap();
+}
+
 #[expect(clippy::print_stderr, reason = "figures of the benchmark")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_messages_to_many_domains() {
@@ -177,32 +193,10 @@ async fn many_messages_to_many_domains() {
     })
     .await;
     let begun = Instant::now();
-    // No two for one domain in one go, so that their order is known.
-    let at_once = AT_ONCE.min(domains);
-    for first in (0..messages).step_by(at_once) {
-        let group = (first..messages.min(first + at_once)).map(|number| {
-            let world = &world;
-            async move {
-                let to: &str = &format!("a@d{}.example", number % domains);
-                let staged = world.stage(&format!("Subject: {number}\r\n\r\nHello.\r\n")).await;
-                let envelope = Envelope {
-                    submitter: Some(SUBMITTER),
-                    sender: ReversePath::parse("<you@here.example>").unwrap(),
-                    recipients: vec![Address::parse(to).unwrap().into()],
-                    eight_bit: false,
-                    smtputf8: false,
-                    notification: Notification::default(),
-                };
-                let queue = &world.queue;
-                queue.enqueue(envelope, Vec::new(), staged, Demand::default(), MessageClass::Submission).await.unwrap();
-            }
-        });
-        let mut waiting: Vec<_> = group.map(Box::pin).collect();
-        std::future::poll_fn(|context| {
-            waiting.retain_mut(|one| one.as_mut().poll(context).is_pending());
-            if waiting.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-        })
-        .await;
+    for first in (0..messages).step_by(AT_ONCE.min(domains)) {
+        // No two for one domain in one go, so that their order is known.
+        let group = first..messages.min(first + AT_ONCE.min(domains));
+        join_all(group.map(|number| submit(&world, number, number % domains))).await;
     }
     let queued = begun.elapsed();
     let before = peak_memory();
@@ -264,4 +258,81 @@ async fn many_messages_to_many_domains() {
     );
     // Far below what the messages' rows would take together where there are many.
     assert!(grown < 100, "memory grew by {grown} MiB");
+}
+
+/// Waits until the queue holds no more than so many rows.
+async fn until_left(world: &World, rows: u64) {
+    while world.store.queue().count().await.unwrap() > rows {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn many_for_one_domain(
+    messages: usize,
+    domain: usize,
+    change: impl FnOnce(&mut Settings),
+) -> (World, Arc<Network>) {
+    let network = Arc::<Network>::default();
+    let world = World::load(Wires(Arc::clone(&network)), Names, |settings| {
+        settings.routes = direct();
+        settings.destination_concurrency = 4;
+        change(settings);
+    })
+    .await;
+    for number in 0..messages {
+        submit(&world, number, domain).await;
+    }
+    (world, network)
+}
+
+#[tokio::test]
+async fn many_messages_to_one_domain_share_some_connections() {
+    // The slow host.
+    let (world, network) = many_for_one_domain(100, 7, |_| {}).await;
+    world.run();
+    until_left(&world, 0).await;
+    assert_eq!(network.most_at_a_host.load(Ordering::Relaxed), 4);
+    assert_eq!(network.dialled.load(Ordering::Relaxed), 4);
+    let taken = network.taken.lock().unwrap()["d7.example"].clone();
+    assert_eq!((taken.len(), taken.first()), (100, Some(&0)), "the first goes alone");
+    for (position, number) in taken.iter().enumerate() {
+        assert!(position.abs_diff(*number) < 4, "they begin in order: {taken:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_dead_host_is_dialled_once_however_much_waits() {
+    let (world, network) = many_for_one_domain(100, 3, |_| {}).await;
+    world.run();
+    world.until_tried(100).await;
+    assert_eq!(network.dialled.load(Ordering::Relaxed), 1);
+}
+
+/// Two connections take all the room there is. A message for another domain must not wait until they have done.
+async fn makes_way(other: usize, change: impl FnOnce(&mut Settings)) {
+    let (world, network) = many_for_one_domain(100, 7, change).await;
+    world.run();
+    until_left(&world, 90).await;
+    assert_eq!(network.open.lock().unwrap().values().sum::<usize>(), 2);
+    submit(&world, 100, other).await;
+    let begun = network.taken.lock().unwrap()["d7.example"].len();
+    while !network.taken.lock().unwrap().contains_key(&format!("d{other}.example")) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // One message each may have been on its way over either connection, and some more while the other domain was served.
+    let waited = network.taken.lock().unwrap()["d7.example"].len() - begun;
+    assert!(waited <= 10, "{waited} messages went first");
+    until_left(&world, 0).await;
+    assert_eq!(network.most_open.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn further_connections_to_a_domain_make_way_for_other_domains() {
+    makes_way(8, |settings| settings.concurrency = 2).await;
+}
+
+#[tokio::test]
+async fn further_connections_to_a_host_make_way_for_other_domains() {
+    // At the same host, which is the slow one.
+    makes_way(107, |settings| settings.host_concurrency = 2).await;
 }

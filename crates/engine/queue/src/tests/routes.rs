@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::smtp::ACCEPTS;
 use super::*;
 use crate::explain::{Explanation, Way};
-use crate::{Families, Permanence, ProxyPassage, Route, Transport};
+use crate::{Families, Passage, Permanence, ProxyPassage, Route, Transport};
 
 /// The only server of other.example.
 const MX: &str = "192.0.2.1:25";
@@ -28,7 +28,7 @@ fn dual_stack() -> Zones {
 fn route(from: &str, to: &str, minimum_attempts: u32, kind: TransportKind) -> Route {
     let patterns = |text: &str| text.split_whitespace().map(|text| DomainPattern::parse(text).unwrap()).collect();
     let transport = Arc::new(Transport { name: Some("chosen".to_owned()), kind });
-    Route { from: patterns(from), to: patterns(to), minimum_attempts, transport }
+    Route { submitters: Vec::new(), from: patterns(from), to: patterns(to), minimum_attempts, transport }
 }
 
 fn relay() -> TransportKind {
@@ -41,9 +41,10 @@ async fn routed(zones: Zones, routes: Vec<Route>) -> World {
 }
 
 impl World {
-    async fn explained(&self, sender: &str, recipient: &str, attempts: u32) -> Explanation {
+    pub(super) async fn explained(&self, sender: &str, recipient: &str, attempts: u32) -> Explanation {
         let (sender, recipient) = (ReversePath::parse(sender).unwrap(), Address::parse(recipient).unwrap());
-        self.queue.explain(&sender, &recipient, attempts, Demand::default()).await
+        let passage = Passage { submitter: None, sender: &sender, recipient: &recipient, attempts };
+        self.queue.explain(passage, Demand::default()).await
     }
 
     fn dialled(&self) -> Vec<String> {

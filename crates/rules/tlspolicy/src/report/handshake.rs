@@ -70,6 +70,22 @@ mod tests {
     }
 
     #[test]
+    fn our_own_objections_have_the_alert_that_we_send() {
+        let code = |error| handshake_failure(&error).code;
+        let no_share = PeerIncompatible::NoCipherSuitesInCommon;
+        assert_eq!(code(Error::PeerIncompatible(no_share)), "tls-local-alert-40-handshake-failure");
+        let illegal = rustls::PeerMisbehaved::IllegalMiddleboxChangeCipherSpec;
+        assert_eq!(code(Error::PeerMisbehaved(illegal)), "tls-local-alert-47-illegal-parameter");
+        let got_type = rustls::ContentType::ApplicationData;
+        let message = Error::InappropriateMessage { expect_types: Vec::new(), got_type };
+        assert_eq!(code(message), "tls-local-alert-10-unexpected-message");
+        assert_eq!(code(Error::DecryptError), "tls-local-alert-20-bad-record-mac");
+        assert_eq!(code(Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)), "tls-record-header-error");
+        assert_eq!(code(Error::NoCertificatesPresented), "no-certificate");
+        assert_eq!(code(Error::General("else".to_owned())), "tls-failed");
+    }
+
+    #[test]
     fn certificates_that_cannot_be_read_are_not_trusted() {
         let error = Error::InvalidCertificate(rustls::CertificateError::BadSignature);
         assert_eq!(handshake_failure(&error).result, ResultType::CertificateNotTrusted);

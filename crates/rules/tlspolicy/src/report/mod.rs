@@ -119,3 +119,16 @@ impl fmt::Display for FailureReason {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn result_types_are_read_as_they_are_written() {
+        for result in ResultType::ALL {
+            assert_eq!(ResultType::parse(&result.to_string()), Some(result));
+        }
+        assert_eq!(ResultType::parse("gone-fishing"), None);
+    }
+}

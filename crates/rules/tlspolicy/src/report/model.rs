@@ -1,5 +1,8 @@
 //! The report itself (RFC 8460 §4.4): composed, read, and added up.
 
+use std::io::{self, Read as _};
+
+use flate2::read::MultiGzDecoder;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -9,6 +12,8 @@ use crate::plan::{AttributedPolicy, Terms, TlsResult};
 
 /// Most octets of a report that are read.
 pub const MAX_REPORT: usize = 20 * 1024 * 1024;
+/// How gzip begins (RFC 1952 §2.3.1).
+const GZIP: &[u8] = &[0x1f, 0x8b];
 /// Most policies of a report, and most details of a policy.
 const MOST_POLICIES: usize = 10_000;
 const MOST_DETAILS: usize = 100_000;
@@ -20,6 +25,9 @@ pub enum ReportError {
     /// More than [`MAX_REPORT`] octets.
     #[error("the TLS report is larger than 20 MiB")]
     TooLarge,
+    /// The compression is damaged, or ends too early.
+    #[error("the TLS report cannot be decompressed: {0}")]
+    Compression(io::Error),
     /// It is not JSON, or not as RFC 8460 wants it.
     #[error("the TLS report is malformed: {0}")]
     Json(#[from] serde_json::Error),
@@ -127,7 +135,22 @@ pub struct FailureDetails {
 }
 
 impl Report {
-    /// Reads a report.
+    /// Reads a report as it is sent: compressed by gzip or not (RFC 8460 §5.2), at most [`MAX_REPORT`] octets after
+    /// decompression.
+    ///
+    /// # Errors
+    /// [`ReportError`]
+    pub fn read(octets: &[u8]) -> Result<Report, ReportError> {
+        if !octets.starts_with(GZIP) {
+            return Report::parse(octets);
+        }
+        let mut json = Vec::new();
+        let most = u64::try_from(MAX_REPORT).unwrap_or(u64::MAX).saturating_add(1);
+        MultiGzDecoder::new(octets).take(most).read_to_end(&mut json).map_err(ReportError::Compression)?;
+        Report::parse(&json)
+    }
+
+    /// Reads a report that is not compressed.
     ///
     /// # Errors
     /// [`ReportError`]
@@ -249,6 +272,7 @@ fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
     use std::sync::Arc;
 
     use mailstead_dns::Tlsa;
@@ -306,6 +330,15 @@ mod tests {
         assert_eq!(policies[0].summary, Summary { total_successful_session_count: 2, total_failure_session_count: 4 });
         let counts: Vec<_> = policies[0].failure_details.iter().map(|details| details.failed_session_count).collect();
         assert_eq!(counts, [2, 1, 1]);
+        let types: Vec<_> = policies[0].failure_details.iter().map(|details| details.result_type.as_str()).collect();
+        assert_eq!(types, ["certificate-host-mismatch", "certificate-host-mismatch", "certificate-expired"]);
+        // Those of a whole report count as often as they say.
+        let more = policies[0].clone();
+        let mut twice = policies.clone();
+        more.clone().add_to(&mut twice);
+        more.add_to(&mut twice);
+        let counts: Vec<_> = twice[0].failure_details.iter().map(|details| details.failed_session_count).collect();
+        assert_eq!(counts, [6, 3, 3]);
         assert_eq!(policies[0].policy.mx_host, ["*.mail.example.org"]);
         assert_eq!(policies[1].policy.policy_string, ["3 1 1 abab"]);
 
@@ -326,6 +359,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn compressed_reports() {
+        let report = report(vec![PolicyReport::of(&result(sts(), None), FailureDetails::default())]);
+        let gzip = |octets: &[u8]| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(octets).unwrap();
+            encoder.finish().unwrap()
+        };
+        let json = report.compose().unwrap();
+        assert_eq!(Report::read(&json).unwrap(), report);
+        assert_eq!(Report::read(&gzip(&json)).unwrap(), report);
+        // In several members (RFC 1952 §2.2).
+        let (first, second) = json.split_at(100);
+        assert_eq!(Report::read(&[gzip(first), gzip(second)].concat()).unwrap(), report);
+        let compressed = gzip(&json);
+        for end in [2, 10, 30, compressed.len() - 1] {
+            assert!(matches!(Report::read(&compressed[..end]), Err(ReportError::Compression(_))), "{end}");
+        }
+        // 20 KB that would become more than 20 MB are not looked at further.
+        assert!(matches!(Report::read(&gzip(&vec![b' '; MAX_REPORT + 1])), Err(ReportError::TooLarge)));
+    }
+
     /// What others send: no zone, one string for an array, types that we do not know, members that nobody knows.
     #[test]
     fn reports_of_others() {
@@ -344,6 +399,15 @@ mod tests {
         {
             assert!(Report::parse(bad.as_bytes()).is_err(), "{bad}");
         }
+        let many = |what: &str, one: &str, number: usize| text.replace(what, &vec![one; number].join(","));
+        let policy = text.split_once("\"policies\": [").unwrap().1.rsplit_once("]}").unwrap().0;
+        let detail = r#"{"result-type": "gone-fishing",
+            "failed-session-count": 2}"#;
+        for (what, one, most) in [(policy, policy, MOST_POLICIES), (detail, detail, MOST_DETAILS)] {
+            assert!(Report::parse(many(what, one, most).as_bytes()).is_ok());
+            assert!(matches!(Report::parse(many(what, one, most + 1).as_bytes()), Err(ReportError::TooMany)));
+        }
+        assert!(!matches!(Report::parse(&vec![b' '; MAX_REPORT]), Err(ReportError::TooLarge)));
         assert!(matches!(Report::parse(&vec![b' '; MAX_REPORT + 1]), Err(ReportError::TooLarge)));
     }
 }

@@ -187,6 +187,7 @@ mod tests {
             ("v=TLSRPTv1; rua=mailto:nobody", RecordError::Destination),
             ("v=TLSRPTv1; rua=mailto:%zz@b.example", RecordError::Destination),
             ("v=TLSRPTv1; rua=https:reports", RecordError::Destination),
+            ("v=TLSRPTv1; rua=https://", RecordError::Destination),
             ("v=TLSRPTv1; rua=ftp://x", RecordError::NoDestination),
         ] {
             assert_eq!(shown(text), Err(error), "{text}");

@@ -262,8 +262,11 @@ mod tests {
         assert_eq!(instead("mail.example.com", "bücher.example"), PolicyError::Mx);
         assert_eq!(instead("*.example.net", "mx.*.example.net"), PolicyError::Mx);
         assert_eq!(instead("version", "nothing\r\nversion"), PolicyError::Line);
+        assert_eq!(instead("version", ": nothing\r\nversion"), PolicyError::Line);
+        assert_eq!(instead("version", "future: a\tb\r\nversion"), PolicyError::Line);
         assert_eq!(Policy::parse("version: STSv1\nmode: enforce\nmax_age: 1").unwrap_err(), PolicyError::NoMx);
         assert_eq!(Policy::parse(&"a".repeat(MAX_POLICY + 1)).unwrap_err(), PolicyError::TooLarge);
+        assert_eq!(Policy::parse(&"a".repeat(MAX_POLICY)).unwrap_err(), PolicyError::Line);
         let many = EXAMPLE.to_owned() + &"mx: a.example\n".repeat(1000);
         assert_eq!(Policy::parse(&many).unwrap_err(), PolicyError::TooManyMx);
         assert_eq!(PolicyError::Mode.report().to_string(), "sts-policy-invalid (policy-mode)");

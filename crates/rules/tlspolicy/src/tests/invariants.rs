@@ -4,10 +4,12 @@ use mailstead_dns::Authenticity;
 use mailstead_names::Host as HostName;
 
 use super::combinations::Facts;
-use crate::facts::{Demand, Destination, Host, NextHop, Plaintext, RouteSecurity, StsState, TlsRequirement, TlsaState};
+use crate::facts::{
+    Demand, Destination, Host, MxRecords, NextHop, Plaintext, RouteSecurity, StsState, TlsRequirement, TlsaState,
+};
 use crate::judge::{Next, Outcome, RequireTlsOffer, Verdict, judge};
 use crate::plan::{Attempt, Channel, Enforcement, HostPlan, Scope, Terms, Way, plan};
-use crate::reasons::Shortfall;
+use crate::reasons::{Reason, Shortfall};
 use crate::report::ResultType;
 use crate::sts::Mode;
 
@@ -96,7 +98,7 @@ impl Case<'_> {
             "only REQUIRETLS fails for good",
             !permanent || self.demand.requirement == TlsRequirement::RequireTls,
         );
-        check(&mut broken, "a plan has reasons", !plan.reasons.is_empty());
+        self.of_reasons(plan, &mut broken);
         let clear = attempts.iter().filter(|attempt| attempt.channel == Channel::Plaintext).count();
         let last_is_clear = attempts.last().is_some_and(|attempt| attempt.channel == Channel::Plaintext);
         check(&mut broken, "in the clear at most once, and last", clear == usize::from(last_is_clear));
@@ -121,6 +123,35 @@ impl Case<'_> {
         broken.into_iter().map(str::to_owned).collect()
     }
 
+    /// Each reason is given exactly where it is one.
+    fn of_reasons(&self, plan: &HostPlan, broken: &mut Vec<&'static str>) {
+        let requirement = self.demand.requirement;
+        let absent = matches!(self.host.tlsa, TlsaState::Absent) && self.is_domain();
+        let insecure = self.destination.mx == MxRecords::Explicit(Authenticity::Insecure);
+        for (reason, applies) in [
+            (Reason::RequireTls, requirement == TlsRequirement::RequireTls),
+            (Reason::TlsRequiredNo, requirement == TlsRequirement::TlsRequiredNo),
+            (Reason::PlaintextForbidden, self.demand.plaintext == Plaintext::Forbidden),
+            (Reason::MxInsecure, absent && insecure),
+            (Reason::DaneAbsent, absent && !insecure),
+            (Reason::DaneUsable, matches!(self.host.tlsa, TlsaState::Usable { .. })),
+            (Reason::DaneUnusable, matches!(self.host.tlsa, TlsaState::Unusable { .. })),
+            (Reason::StsEnforced, self.enforces_sts()),
+            (Reason::StsTesting, matches!(self.mode(), Some((Mode::Testing, _)))),
+            (Reason::StsNone, matches!(self.mode(), Some((Mode::None, _)))),
+            (Reason::StsMismatch, matches!(self.mode(), Some((Mode::Enforce | Mode::Testing, false)))),
+            (Reason::StsAbsent, self.is_domain() && self.destination.sts == StsState::NotFound),
+            (Reason::AddressLiteral, matches!(self.destination.next_hop, NextHop::Address(_))),
+        ] {
+            check(
+                broken,
+                "a reason is given where it is one, and only there",
+                plan.reasons.contains(&reason) == applies,
+            );
+        }
+        check(broken, "a plan has reasons", !plan.reasons.is_empty());
+    }
+
     fn of_domain_plan(
         &self,
         plan: &HostPlan,
@@ -136,6 +167,14 @@ impl Case<'_> {
             broken,
             "a host is skipped where TLSA or MTA-STS forbid it or are unknown, and only there",
             skipped == (self.obeys() && (failed || mismatch || undecided)),
+        );
+        let secure = self.destination.mx.authenticity() == Authenticity::Secure;
+        let provable = secure || matches!(self.mode(), Some((Mode::Enforce, true)));
+        check(
+            broken,
+            "REQUIRETLS is given back where nothing proves the host, and only there",
+            matches!(plan.way, Way::RequireTlsUnsupported(_))
+                == (self.demand.requirement == TlsRequirement::RequireTls && !provable && !skipped),
         );
         let told = usize::from(failed) + usize::from(mismatch);
         check(broken, "what skips a host is reported", plan.results.len() == if skipped { told } else { 0 });
@@ -303,7 +342,12 @@ impl Case<'_> {
                 (Some(standing), _) => result.failure.as_ref() == Some(standing),
                 (None, Terms::Sts(_)) => result.failure.is_none() == findings.pkix.is_ok(),
                 (None, Terms::Tlsa(_)) => result.failure.is_some() == matches!(findings.dane, Some(Err(_))),
-                (None, Terms::NoPolicyFound) => result.failure.is_none() || findings.pkix.is_err(),
+                (None, Terms::NoPolicyFound) => {
+                    // A host without TLSA records has promised nothing, nor has a domain whose hosts do DANE.
+                    let promised =
+                        attribution.policy.scope == Scope::RecipientDomain && !matches!(findings.dane, Some(Ok(_)));
+                    result.failure.is_some() == (promised && findings.pkix.is_err())
+                }
             };
             check(broken, "a policy is told what it asked for", holds);
         }

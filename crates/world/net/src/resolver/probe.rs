@@ -8,7 +8,7 @@ use mailstead_dns::{Message, Name, Question, Rtype};
 use mailstead_dnssec::{
     Bogus, Budget, Delegation, Insecure, SignatureFault, Stop, Work, ZoneKeys, delegation, zone_keys,
 };
-use mailstead_runtime::Deadline;
+use mailstead_runtime::{Deadline, join_all};
 
 use super::core::Core;
 use super::resolv_conf::ResolvConf;
@@ -181,23 +181,4 @@ fn next_below(response: &Message, keys: &ZoneKeys) -> Option<Name> {
     nexts
         .filter_map(|set| Some(Name::from_wire(set.data.first()?)?.0))
         .find(|next| next.parent().as_ref() == Some(&keys.zone))
-}
-
-/// All of them at once, in their order.
-async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut futures: Vec<_> = futures.map(|future| (Box::pin(future), None)).collect();
-    std::future::poll_fn(|context| {
-        let mut pending = false;
-        for (future, output) in &mut futures {
-            if output.is_none() {
-                match future.as_mut().poll(context) {
-                    std::task::Poll::Ready(value) => *output = Some(value),
-                    std::task::Poll::Pending => pending = true,
-                }
-            }
-        }
-        if pending { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
-    })
-    .await;
-    futures.into_iter().filter_map(|(_, output)| output).collect()
 }

@@ -26,7 +26,7 @@ const DIAL: Duration = Duration::from_secs(30);
 /// For all that is said on one connection.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// More addresses are not tried.
-const MOST_ADDRESSES: usize = 16;
+pub(super) const MOST_ADDRESSES: usize = 16;
 /// There are no MX records in this: the name is what the operator says.
 const NAMED: MxRecords = MxRecords::Implicit(Authenticity::Secure);
 
@@ -159,10 +159,12 @@ impl Dialling {
         if let Ok(Some(found)) = &addresses {
             let chain = AddressChain::of(found);
             records = self.records(&chain, resolver, &mut evidence).await;
-            if let Some(checks) = self.checks(&chain, &records) {
+            if let Some((base, checks)) = self.checks(&chain, &records) {
+                let server_name = Host::Domain(base.0);
                 for ip in found.records.iter().take(MOST_ADDRESSES) {
-                    let outcome = self.connect(*ip, &checks, dialer).await;
-                    connections.push(Connection { ip: *ip, outcome });
+                    let (address, starttls) = (SocketAddr::new(*ip, self.port), self.starttls);
+                    let call = Call { address, starttls, server_name: &server_name, checks: &checks };
+                    connections.push(call.connect(dialer).await);
                 }
             }
         }
@@ -214,22 +216,32 @@ impl Dialling {
         let checks = Checks { roots: Arc::clone(&self.roots), name: host, records: tried, anchored_names };
         (!checks.records.is_empty()).then(|| (base.clone(), checks))
     }
+}
 
-    async fn connect(
-        &self,
-        ip: IpAddr,
-        (base, checks): &(TlsaBaseDomain, Checks),
-        dialer: &dyn Dialer,
-    ) -> Result<Secured, Trouble> {
-        let target = Target::from(SocketAddr::new(ip, self.port));
-        let dialled = dialer.dial(target, Deadline::after(DIAL)).await;
+/// Whom to connect to for one address, and what is checked there.
+pub(super) struct Call<'a> {
+    pub(super) address: SocketAddr,
+    pub(super) starttls: StartTls,
+    /// Sent as SNI: RFC 7671 §10.2, the server chooses its certificate by the TLSA base domain.
+    pub(super) server_name: &'a Host,
+    pub(super) checks: &'a Checks,
+}
+
+impl Call<'_> {
+    /// Connects, says what it takes for TLS, and goes.
+    pub(super) async fn connect(&self, dialer: &dyn Dialer) -> Connection {
+        Connection { ip: self.address.ip(), outcome: self.secured(dialer).await }
+    }
+
+    async fn secured(&self, dialer: &dyn Dialer) -> Result<Secured, Trouble> {
+        let dialled = dialer.dial(Target::from(self.address), Deadline::after(DIAL)).await;
         let mut stream = dialled.map_err(|error| Trouble::Unreachable(error.to_string()))?;
         let deadline = Deadline::after(PATIENCE);
-        // RFC 7671 §10.2: the server chooses its certificate by the TLSA base domain.
-        let (checks, server_name) = (checks.clone(), Host::Domain(base.0.clone()));
+        let checks = self.checks.clone();
         match self.starttls {
             StartTls::None => {
-                let secured = handshake(&mut stream, checks, &server_name, deadline).await.map_err(Trouble::Failed)?;
+                let secured =
+                    handshake(&mut stream, checks, self.server_name, deadline).await.map_err(Trouble::Failed)?;
                 stream.close(deadline.earlier(Deadline::after(Duration::from_secs(5)))).await;
                 Ok(secured)
             }
@@ -237,7 +249,7 @@ impl Dialling {
                 let helo = EhloName::Literal(stream.local_addr().ip());
                 let mut conversation = Conversation::new(stream, helo, deadline);
                 conversation.greeted().await.map_err(Trouble::Failed)?;
-                let secured = conversation.start_tls(checks, &server_name).await.map_err(Trouble::Failed)?;
+                let secured = conversation.start_tls(checks, self.server_name).await.map_err(Trouble::Failed)?;
                 // In TLS 1.3 a server's refusal of our side arrives only now; what it says of itself does not matter.
                 conversation.greeted().await.map_err(Trouble::Failed)?;
                 conversation.quit().await;
@@ -260,26 +272,15 @@ impl Seen {
         if !has_records {
             return Verdict::Unusable;
         }
-        let worst = self.connections.iter().map(Connection::verdict).filter(|verdict| *verdict != Verdict::Unreachable);
-        worst.reduce(|one, other| if one == Verdict::Match { other } else { one }).unwrap_or(Verdict::Unreachable)
+        worst(&self.connections)
     }
 
     /// Why there is no match, in words.
     pub(super) fn objection(&self) -> Option<String> {
         let verdict = self.verdict();
-        let first = |wanted| self.connections.iter().find(|connection| connection.verdict() == wanted);
         Some(match verdict {
             Verdict::Match => return None,
-            Verdict::NoMatch | Verdict::Failed => {
-                let Connection { ip, outcome } = first(verdict)?;
-                match outcome {
-                    Ok(Secured { findings, .. }) => match &findings.dane {
-                        Some(Err(failure)) => format!("{ip}: {}", failure.detail),
-                        Some(Ok(_)) | None => return None,
-                    },
-                    Err(Trouble::Unreachable(why) | Trouble::Failed(why)) => format!("{ip}: {why}"),
-                }
-            }
+            Verdict::NoMatch | Verdict::Failed => return objection(&self.connections),
             Verdict::Unreachable if self.connections.is_empty() => "the host has no address".to_owned(),
             Verdict::Unreachable => "no address of the host can be connected to".to_owned(),
             Verdict::Unusable => "none of the TLSA records can be used".to_owned(),
@@ -296,6 +297,25 @@ impl Seen {
             },
         })
     }
+}
+
+/// What connections to the addresses of one host come to: those that cannot be connected to count only where all are so.
+pub(super) fn worst(connections: &[Connection]) -> Verdict {
+    let reached = connections.iter().map(Connection::verdict).filter(|verdict| *verdict != Verdict::Unreachable);
+    reached.reduce(|one, other| if one == Verdict::Match { other } else { one }).unwrap_or(Verdict::Unreachable)
+}
+
+/// Why one of them is no match, in words.
+pub(super) fn objection(connections: &[Connection]) -> Option<String> {
+    let verdict = worst(connections);
+    let Connection { ip, outcome } = connections.iter().find(|connection| connection.verdict() == verdict)?;
+    Some(match outcome {
+        Ok(Secured { findings, .. }) => match &findings.dane {
+            Some(Err(failure)) => format!("{ip}: {}", failure.detail),
+            Some(Ok(_)) | None => return None,
+        },
+        Err(Trouble::Unreachable(why) | Trouble::Failed(why)) => format!("{ip}: {why}"),
+    })
 }
 
 impl Connection {

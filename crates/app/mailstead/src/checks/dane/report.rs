@@ -60,7 +60,7 @@ fn addresses(finding: &mut Finding, host: &Domain, answer: &Answer<IpAddr>) {
         .put("addresses", json!({ "records": records, "status": status(answer.authenticity()), "aliases": aliases }));
 }
 
-fn text(record: &Tlsa) -> String {
+pub(super) fn text(record: &Tlsa) -> String {
     Record::Tlsa(record.clone()).to_string()
 }
 
@@ -68,7 +68,7 @@ fn record_json((record, used): &(Tlsa, Use)) -> Value {
     json!({ "record": text(record), "used": *used == Use::Tried, "detail": used.to_string() })
 }
 
-fn connection_lines(finding: &mut Finding, connection: &Connection, host: &Host) {
+pub(super) fn connection_lines(finding: &mut Finding, connection: &Connection, host: &Host) {
     let ip = connection.ip;
     match &connection.outcome {
         Err(Trouble::Unreachable(why)) => finding.line(format_args!("{ip}: no connection: {why}")),
@@ -85,7 +85,7 @@ fn connection_lines(finding: &mut Finding, connection: &Connection, host: &Host)
     }
 }
 
-fn connection_json(connection: &Connection) -> Value {
+pub(super) fn connection_json(connection: &Connection) -> Value {
     let (mut tls, mut dane, mut detail) = (Value::Null, Value::Null, None);
     match &connection.outcome {
         Ok(secured) => {

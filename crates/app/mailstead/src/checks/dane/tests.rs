@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use mailstead_dns::{LookupErrorKind, Record, RecordType};
+use mailstead_dns::{LookupErrorKind, Mx, Record, RecordType, Target};
 use mailstead_names::Domain;
 use mailstead_net::tls::{ServerTls, SessionTickets, UnknownName};
 use mailstead_net::{Identity, Stream};
@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 
 use super::dial::{Dialling, Seen, Verdict};
+use super::mx::Mail;
 use super::report::shown;
+use crate::checks::Finding;
 use crate::checks::options::transport::StartTls;
 
 const HOST: &str = "www.example.org";
@@ -260,4 +262,125 @@ async fn a_server_without_tls_fails() {
     let finding = shown(&dialling, &seen);
     assert!(finding.text.contains("\n  192.0.2.1: no TLS: the server does not offer STARTTLS\n"), "{}", finding.text);
     assert_eq!(finding.json["connections"][0]["tls"], Value::Null);
+}
+
+/// A domain with two servers, whose names and addresses DNSSEC proves.
+fn mail_zones() -> Zones {
+    let mx = |preference, exchange| Record::Mx(Mx { preference, exchange: Target::parse(exchange) });
+    Zones::new()
+        .secure("example.org")
+        .with("example.org", mx(10, "mx1.example.org"))
+        .with("example.org", mx(20, "mx2.example.org"))
+        .with("mx1.example.org", Record::A([192, 0, 2, 1].into()))
+        .with("mx2.example.org", Record::A([192, 0, 2, 2].into()))
+}
+
+/// What is seen of the servers of a domain, where these serve.
+async fn seen_mail(
+    zones: Zones,
+    domain: &str,
+    host: Option<&str>,
+    served: &[(&str, &Identity)],
+) -> (Option<String>, Finding) {
+    let dialer = MemoryDialer::new();
+    let servers: Vec<(Stream, ServerTls)> = served
+        .iter()
+        .map(|(address, identity)| {
+            let tls =
+                ServerTls::new(std::slice::from_ref(*identity), SessionTickets::Off, UnknownName::Fallback).unwrap();
+            (dialer.expect(address.parse::<SocketAddr>().unwrap()), tls)
+        })
+        .collect();
+    let parsed = |name: &str| Domain::parse(name).unwrap();
+    let mail = Mail { domain: parsed(domain), host: host.map(parsed), roots: Certificates::roots() };
+    let serving = async move {
+        for (stream, tls) in servers {
+            serve_smtp(stream, &tls).await;
+        }
+    };
+    let (seen, ()) = tokio::join!(mail.dial(Arc::new(zones), &*dialer), serving);
+    (seen.objection(), seen.shown())
+}
+
+#[tokio::test]
+async fn all_servers_of_a_domain_are_found_and_must_match() {
+    let [first, second] = ["mx1.example.org", "mx2.example.org"].map(|name| Certificates::identity(&[name]));
+    let zones = || mail_zones().with("_25._tcp.mx1.example.org", tlsa(&first, 3, 1));
+    let served = [("192.0.2.1:25", &first), ("192.0.2.2:25", &second)];
+
+    let both = zones().with("_25._tcp.mx2.example.org", tlsa(&second, 2, 1)).with(
+        "_25._tcp.mx2.example.org",
+        // The key of the end entity, as one that most have.
+        tlsa(&second, 3, 1),
+    );
+    let (objection, finding) = seen_mail(both, "example.org", None, &served).await;
+    assert_eq!(objection, None, "{}", finding.text);
+    insta::assert_snapshot!(without_digests(&finding.text));
+    insta::assert_snapshot!(without_digests(&serde_json::to_string_pretty(&finding.json).unwrap()));
+
+    // One of them has another key than its record says.
+    let wrong = zones().with("_25._tcp.mx2.example.org", tlsa(&first, 3, 1));
+    let (objection, finding) = seen_mail(wrong, "example.org", None, &served).await;
+    let why = "mx2.example.org: 192.0.2.2: no TLSA record matches a certificate of the server";
+    assert_eq!((objection.as_deref(), &finding.json["result"]), (Some(why), &json!("no-match")));
+
+    // One that is away does not count.
+    let away = zones().with("_25._tcp.mx2.example.org", tlsa(&second, 3, 1));
+    let (objection, finding) = seen_mail(away, "example.org", None, &served[..1]).await;
+    assert_eq!((objection, &finding.json["hosts"][1]["result"]), (None, &json!("unreachable")));
+
+    // One of them has no record.
+    let (objection, finding) = seen_mail(zones(), "example.org", None, &served[..1]).await;
+    let why = "mx2.example.org: it has no TLSA records that DNSSEC proves";
+    assert_eq!((objection.as_deref(), &finding.json["result"]), (Some(why), &json!("no-records")));
+    // Which does not matter where the other is asked about.
+    let (objection, finding) = seen_mail(zones(), "example.org", Some("mx1.example.org"), &served[..1]).await;
+    assert_eq!((objection, &finding.json["result"]), (None, &json!("match")));
+    assert_eq!(finding.json["hosts"][0]["preference"], 10);
+}
+
+#[tokio::test]
+async fn a_server_that_the_mx_records_do_not_name_yet() {
+    let identity = Certificates::identity(&["new.example.org"]);
+    let zones = mail_zones()
+        .with("new.example.org", Record::A([192, 0, 2, 3].into()))
+        .with("_25._tcp.new.example.org", tlsa(&identity, 3, 1));
+    let served = [("192.0.2.3:25", &identity)];
+    let (objection, finding) = seen_mail(zones, "example.org", Some("new.example.org"), &served).await;
+    assert_eq!((objection, &finding.json["hosts"][0]["named_by_mx"]), (None, &json!(false)));
+    assert!(
+        finding.text.contains("\n  new.example.org, which the MX records do not name: match\n"),
+        "{}",
+        finding.text
+    );
+}
+
+#[tokio::test]
+async fn mail_servers_that_dane_does_not_protect() {
+    let record = || Record::Tlsa(mailstead_dns::Tlsa { usage: 3, selector: 1, matching_type: 1, data: vec![7; 32] });
+    let pkix = || Record::Tlsa(mailstead_dns::Tlsa { usage: 1, selector: 1, matching_type: 1, data: vec![7; 32] });
+    let at = "_25._tcp.mx1.example.org";
+    let mx = |exchange| Record::Mx(Mx { preference: 10, exchange: Target::parse(exchange) });
+    let mut texts = Vec::new();
+    for (zones, domain) in [
+        (mail_zones(), "absent.example.org"),
+        (mail_zones().with("null.example.org", mx(".")), "null.example.org"),
+        (mail_zones().failing("example.org", RecordType::Mx, LookupErrorKind::Bogus), "example.org"),
+        (mail_zones().with(at, pkix()), "example.org"),
+        (mail_zones().failing(at, RecordType::Tlsa, LookupErrorKind::Bogus), "example.org"),
+        (mail_zones().with(at, record()), "example.org"),
+        // Unsigned MX records, and signed ones that name an unsigned host.
+        (mail_zones().with("other.example", mx("mx1.example.org")).with(at, record()), "other.example"),
+        (
+            mail_zones()
+                .with("far.example.org", mx("mx.other.example"))
+                .with("mx.other.example", Record::A([192, 0, 2, 9].into())),
+            "far.example.org",
+        ),
+    ] {
+        let (objection, finding) = seen_mail(zones, domain, None, &[]).await;
+        assert!(objection.is_some() && finding.json["result"] != "match", "{}", finding.text);
+        texts.push(without_digests(&finding.text));
+    }
+    insta::assert_snapshot!(texts.join("\n\n"));
 }

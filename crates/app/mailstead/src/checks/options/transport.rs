@@ -78,7 +78,25 @@ pub(crate) enum DaneCommand {
         #[command(flatten)]
         asking: Asking,
     },
+    /// Connect to the mail servers of a domain as delivery would, and check their certificates by their TLSA records.
+    #[command(after_help = DANE_DIALMX_HELP)]
+    Dialmx {
+        /// The domain, as in addresses.
+        #[arg(value_parser = domain)]
+        domain: Domain,
+        /// This server alone, in the MX records or not.
+        #[arg(value_parser = domain)]
+        host: Option<Domain>,
+        #[command(flatten)]
+        trust: Trust,
+        #[command(flatten)]
+        asking: Asking,
+    },
 }
+
+const DANE_DIALMX_HELP: &str = "\
+Ends with success only where every server of the domain that can be connected to has TLSA records, and a certificate that
+matches one at every such address. What else decides about a message is shown by transport explain.";
 
 const DANE_DIAL_HELP: &str = "\
 Ends with success only where the certificate matches a record, at every address that can be connected to. Mail servers
