@@ -130,6 +130,31 @@ async fn a_key_logs_in_before_the_greeting_over_implicit_tls() {
     scene.check().await;
 }
 
+/// A page somewhere can make a browser send lines to us that its user never wrote, and the browser may show a certificate.
+#[tokio::test]
+async fn a_browser_that_shows_a_key_gets_nothing_done() {
+    let scene = scene().await;
+    let known = key_of_jane(&scene, ImapPreauth::Allowed).await;
+    for method in ["GET", "POST", "PUT"] {
+        let mut client = scene.connect(Security::Implicit(asking()), PlaintextLogin::Refused);
+        handshake(&mut client, &known).await;
+        assert!(client.line().await.starts_with("* PREAUTH "));
+        client
+            .send(format!("{method} / HTTP/1.1\r\nHost: mail.example.org\r\n\r\na DELETE Archive\r\n").as_bytes())
+            .await;
+        client
+            .play(
+                "
+            S: ~
+            S: * BYE ~
+            S: <closed>",
+            )
+            .await;
+    }
+    assert!(scene.jane.read(|read| read.mailbox_by_name("Archive")).await.expect("read").is_some());
+    scene.check().await;
+}
+
 #[tokio::test]
 async fn a_key_that_is_not_to_log_in_by_itself_waits_for_external() {
     let scene = scene().await;
