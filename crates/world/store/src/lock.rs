@@ -6,12 +6,17 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, IoContext, OpenError};
 use crate::sql::PostgresEngine;
 
 /// "mailstead" in bytes, cut to 63 bits: the key of the advisory lock.
 const ADVISORY_KEY: i64 = 0x6d61_696c_7374_6561;
+
+/// How long PostgreSQL may take to notice that the process before this one is gone, as at a restart.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Held while the store is open.
 pub(crate) struct Lock {
@@ -35,12 +40,17 @@ impl Lock {
     /// Takes the lock of a PostgreSQL database besides.
     pub(crate) fn with_database(self, engine: &PostgresEngine) -> Result<Self, OpenError> {
         let mut client = engine.client().map_err(|error| OpenError::Connect(error.to_string()))?;
+        let begun = Instant::now();
         // Several stores may lie in one database, each in a schema of its own.
-        let taken = client
+        while !client
             .query_one("select pg_try_advisory_lock($1 # hashtext(current_schema())::bigint)", &[&ADVISORY_KEY])
-            .map_err(|error| OpenError::Connect(error.to_string()))?;
-        if !taken.get::<_, bool>(0) {
-            return Err(OpenError::DatabaseLocked);
+            .map_err(|error| OpenError::Connect(error.to_string()))?
+            .get::<_, bool>(0)
+        {
+            if begun.elapsed() > PATIENCE {
+                return Err(OpenError::DatabaseLocked);
+            }
+            std::thread::sleep(PAUSE);
         }
         Ok(Lock { _file: self._file, _client: Some(std::sync::Mutex::new(client)) })
     }

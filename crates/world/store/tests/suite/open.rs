@@ -84,6 +84,24 @@ on_both! {
         place.check_and_close(store).await;
     }
 
+    /// PostgreSQL keeps the lock of a process that is gone until it notices: a restart waits for that.
+    async fn a_database_that_is_given_back_soon_is_waited_for(place: &Place) {
+        if place.engine != Engine::Postgres {
+            return;
+        }
+        let store = place.open().await;
+        let elsewhere = tempfile::tempdir().expect("made");
+        let mut options = place.options();
+        options.directory = elsewhere.path().to_owned();
+        let given_back = async {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            store.close().await;
+            drop(store);
+        };
+        let (opened, ()) = tokio::join!(Store::open(options), given_back);
+        opened.expect("it waited").close().await;
+    }
+
     async fn spool_files_of_a_crash_are_removed(place: &Place) {
         let store = place.open().await;
         store.close().await;
