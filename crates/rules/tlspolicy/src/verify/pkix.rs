@@ -77,3 +77,32 @@ fn explained(error: &Error) -> CertificateFailure {
     };
     failure(result, code, &error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Those that no chain in the other tests has.
+    #[test]
+    fn what_is_wrong_with_a_certificate_has_a_word() {
+        let said = |error: CertificateError| explained(&Error::InvalidCertificate(error)).reason.to_string();
+        for (error, word) in [
+            (CertificateError::Expired, "certificate-expired"),
+            (CertificateError::NotValidForName, "certificate-host-mismatch"),
+            (CertificateError::NotValidYet, "certificate-not-trusted (not-valid-yet)"),
+            (CertificateError::UnknownIssuer, "certificate-not-trusted (unknown-issuer)"),
+            (CertificateError::BadSignature, "certificate-not-trusted (bad-signature)"),
+            (CertificateError::BadEncoding, "certificate-not-trusted (bad-encoding)"),
+            (CertificateError::UnhandledCriticalExtension, "certificate-not-trusted (unknown-critical-extension)"),
+            (CertificateError::InvalidPurpose, "certificate-not-trusted (not-for-servers)"),
+            (CertificateError::Revoked, "certificate-not-trusted (not-usable)"),
+        ] {
+            assert_eq!(said(error), word);
+        }
+        let other = explained(&Error::General("odd".to_owned()));
+        assert_eq!(
+            (other.reason.to_string().as_str(), other.detail.as_str()),
+            ("validation-failure (certificate-unreadable)", "unexpected error: odd")
+        );
+    }
+}
