@@ -1,5 +1,7 @@
 //! Figures as they are told: lines for people, or one JSON array.
 
+use std::process::ExitCode;
+
 use serde_json::{Value, json};
 
 /// Figures in the order in which they were measured, each with its unit in its name.
@@ -33,6 +35,17 @@ impl Figures {
             for (name, value) in &self.0 {
                 println!("{name:<72} {:>10}", value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned));
             }
+        }
+    }
+}
+
+/// What a benchmark ends with.
+pub(crate) fn ended(outcome: Result<(), Box<dyn std::error::Error>>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress(&format!("failed: {error}"));
+            ExitCode::FAILURE
         }
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use clap::Parser;
 use serde_json::json;
 
-use figures::{Figures, progress};
+use figures::{Figures, ended, progress};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -45,16 +45,7 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    match measure(&options) {
-        Ok(figures) => {
-            figures.print(options.json);
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            progress(&format!("failed: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    ended(measure(&options).map(|figures| figures.print(options.json)))
 }
 
 fn measure(options: &Options) -> Outcome<Figures> {

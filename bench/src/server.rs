@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mailstead_e2e::{Imap, free_port, run_with_input};
+use mailstead_e2e::{Imap, free_port, peak_memory, run_with_input};
 
 use crate::{Options, Outcome};
 
@@ -72,10 +72,7 @@ impl Server {
 
     /// The most memory that the server has used at one time.
     pub(crate) fn peak_megabytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        kilobytes.unwrap_or(0) / 1024
+        peak_memory(self.child.id()).unwrap_or(0) >> 20
     }
 }
 

@@ -14,6 +14,6 @@ mod smtp;
 
 pub use configured::Configured;
 pub use imap::Imap;
-pub use program::{Ran, python, run, run_with_input};
+pub use program::{Ran, peak_memory, python, run, run_with_input};
 pub use server::{PASSWORD, Server, USER, binary, bounded, free_port, lasting_port, moment};
 pub use smtp::Smtp;

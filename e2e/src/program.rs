@@ -79,6 +79,13 @@ pub fn run_with_input(command: &mut Command, input: &str) -> Ran {
     Ran { code: status.code().unwrap_or(-1), out, err }
 }
 
+/// The most memory that a process has had at one time, in octets.
+pub fn peak_memory(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(peak.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+}
+
 fn read_all(stream: &mut impl Read) -> String {
     let mut octets = Vec::new();
     let _ = stream.read_to_end(&mut octets);

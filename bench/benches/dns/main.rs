@@ -25,7 +25,7 @@ use clap::{Parser, Subcommand};
 use mailstead_e2e::lab::inside_program;
 use serde_json::{Value, json};
 
-use figures::{Figures, progress};
+use figures::{Figures, ended, progress};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -90,13 +90,7 @@ fn main() -> ExitCode {
         None => inside_program(|| measure(&options).map_err(|error| io::Error::other(error.to_string())))
             .map_err(Into::into),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            progress(&format!("failed: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    ended(outcome)
 }
 
 fn measure(options: &Options) -> Outcome<()> {

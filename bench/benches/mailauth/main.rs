@@ -20,7 +20,7 @@ use std::time::Duration;
 use clap::Parser;
 use serde_json::{Value, json};
 
-use figures::{Figures, progress};
+use figures::{Figures, ended};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -47,16 +47,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let options = Options::parse();
-    match measure(&options) {
-        Ok(figures) => {
-            figures.print(options.json);
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            progress(&format!("failed: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    ended(measure(&options).map(|figures| figures.print(options.json)))
 }
 
 fn measure(options: &Options) -> Outcome<Figures> {

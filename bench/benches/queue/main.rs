@@ -17,7 +17,7 @@ use clap::Parser;
 use mailstead_e2e::free_port;
 use serde_json::json;
 
-use figures::{Figures, progress};
+use figures::{Figures, ended, progress};
 use sender::{Mailstead, Postfix, Sender};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -51,16 +51,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let options = Options::parse();
-    match measure(&options) {
-        Ok(figures) => {
-            figures.print(options.json);
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            progress(&format!("failed: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    ended(measure(&options).map(|figures| figures.print(options.json)))
 }
 
 fn measure(options: &Options) -> Outcome<Figures> {

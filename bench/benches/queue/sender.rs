@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use mailstead_e2e::{Configured, free_port, receivers};
+use mailstead_e2e::{Configured, free_port, peak_memory, receivers};
 
 use crate::Outcome;
 
@@ -93,10 +93,7 @@ impl Mailstead {
 
     /// The most memory that it has used at one time since then.
     pub(crate) fn peak_megabytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.pid())).unwrap_or_default();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        kilobytes.unwrap_or(0) / 1024
+        peak_memory(self.server.pid()).unwrap_or(0) >> 20
     }
 }
 

@@ -95,7 +95,8 @@ impl Inner {
         std::iter::from_fn(|| self.slots.take_if_free()).take(most).collect()
     }
 
-    /// Delivers what is in the line. A further connection ends when another destination wants its slot, or its room at the host.
+    /// Delivers what is in the line. A further connection ends when another destination wants its slot, or its room at the
+    /// host.
     async fn work_off(&self, mut courier: Courier<'_>, line: &Line, further: Option<Slot>) {
         while !(further.is_some() && (self.slots.are_wanted() || courier.is_in_the_way())) {
             let Some(group) = line.next() else { break };

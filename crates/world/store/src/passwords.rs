@@ -137,9 +137,9 @@ fn spend(password: &Secret<String>) {
     let _ = run(&hasher(), password, &[0; 16], &mut [0; Params::DEFAULT_OUTPUT_LEN]);
 }
 
-/// One run. What it works in is given back to the system when it ends: glibc keeps blocks of up to 32 MiB in its heap once one
-/// was freed, and a small piece that comes to live behind such a block keeps all of it (after a few hundred logins, 130 MB
-/// instead of 20). So more is asked for than that; what is not used costs nothing.
+/// One run. What it works in is given back to the system when it ends: glibc keeps blocks of up to 32 MiB in its heap once
+/// one was freed, and a small piece that comes to live behind such a block keeps all of it (after a few hundred logins,
+/// 130 MB instead of 20). So more is asked for than that; what is not used costs nothing.
 fn run(hasher: &Argon2<'_>, password: &Secret<String>, salt: &[u8], out: &mut [u8]) -> argon2::Result<()> {
     let blocks = hasher.params().block_count();
     let mut memory = Vec::with_capacity(blocks.max(ALWAYS_GIVEN_BACK / Block::SIZE));

@@ -159,7 +159,10 @@ fn insert(write: &mut Write<'_>, key: &TlsKey) -> Result<()> {
     let TlsKey { fingerprint, account, login, name, kind, imap_preauth, spki, added } = key;
     let preauth = *imap_preauth == ImapPreauth::Allowed;
     let added = sql.execute(
-        &format!("insert into tls_keys ({COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (fingerprint) do nothing"),
+        &format!(
+            "insert into tls_keys ({COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8)
+                on conflict (fingerprint) do nothing"
+        ),
         params![fingerprint, *account, login, name, kind, preauth, spki, *added],
     )?;
     match (added, count) {

@@ -22,7 +22,8 @@ use rustls::RootCertStore;
 use crate::binding::Service;
 use crate::failure::Failure;
 
-/// Where mail goes that is not for us. `accounts` are those in the store, `services` are where this server itself can be reached.
+/// Where mail goes that is not for us. `accounts` are those in the store, `services` are where this server itself can be
+/// reached.
 pub(super) fn routes(
     config: &Config,
     accounts: &[Account],

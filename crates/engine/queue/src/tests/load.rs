@@ -11,6 +11,7 @@ use mailstead_dns::{Answer, Authenticity, Existence, Lookup, Mx, Record, RecordT
 use mailstead_net::{Error, Stream};
 use mailstead_runtime::{Deadline, join_all};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::sync::Notify;
 
 use super::*;
 
@@ -33,6 +34,26 @@ struct Network {
     dialled: AtomicUsize,
     /// Messages by domain, in the order in which they came.
     taken: Mutex<HashMap<String, Vec<usize>>>,
+    /// One more was taken.
+    took: Notify,
+}
+
+impl Network {
+    /// Waits until what was taken is as the test wants it.
+    async fn until(&self, wanted: impl Fn(&HashMap<String, Vec<usize>>) -> bool) {
+        let waiting = async {
+            while !wanted(&self.taken.lock().unwrap()) {
+                self.took.notified().await;
+            }
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+        assert!(ended.is_ok(), "never taken: {:?}", self.taken.lock().unwrap());
+    }
+
+    /// Waits until so many messages were taken.
+    async fn until_taken(&self, messages: usize) {
+        self.until(|taken| taken.values().map(Vec::len).sum::<usize>() >= messages).await;
+    }
 }
 
 fn host_of(ip: IpAddr) -> usize {
@@ -144,8 +165,9 @@ async fn serve(network: &Network, stream: tokio::io::DuplexStream, host: usize) 
                     }
                     number = number.or_else(|| line.strip_prefix("Subject: ")?.trim().parse().ok());
                 }
-                let mut taken = network.taken.lock().unwrap();
-                taken.entry(domain.clone()).or_default().push(number.expect("a number in the subject"));
+                let number = number.expect("a number in the subject");
+                network.taken.lock().unwrap().entry(domain.clone()).or_default().push(number);
+                network.took.notify_one();
                 "250 taken".to_owned()
             }
             "QUIT" => {
@@ -166,18 +188,8 @@ fn peak_memory() -> Option<u64> {
 
 /// Queues a message with this number for this domain.
 async fn submit(world: &World, number: usize, domain: usize) {
-    let to: &str = &format!("a@d{domain}.example");
-    let staged = world.stage(&format!("Subject: {number}\r\n\r\nHello.\r\n")).await;
-    let envelope = Envelope {
-        submitter: Some(SUBMITTER),
-        sender: ReversePath::parse("<you@here.example>").unwrap(),
-        recipients: vec![Address::parse(to).unwrap().into()],
-        eight_bit: false,
-        smtputf8: false,
-        notification: Notification::default(),
-    };
-    let queue = &world.queue;
-    queue.enqueue(envelope, Vec::new(), staged, Demand::default(), MessageClass::Submission).await.unwrap();
+    let (to, message) = (format!("a@d{domain}.example"), format!("Subject: {number}\r\n\r\nHello.\r\n"));
+    world.submit_message(&[&to], &message).await;
 }
 
 #[expect(clippy::print_stderr, reason = "figures of the benchmark")]
@@ -260,13 +272,6 @@ async fn many_messages_to_many_domains() {
     assert!(grown < 100, "memory grew by {grown} MiB");
 }
 
-/// Waits until the queue holds no more than so many rows.
-async fn until_left(world: &World, rows: u64) {
-    while world.store.queue().count().await.unwrap() > rows {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 async fn many_for_one_domain(
     messages: usize,
     domain: usize,
@@ -290,7 +295,8 @@ async fn many_messages_to_one_domain_share_some_connections() {
     // The slow host.
     let (world, network) = many_for_one_domain(100, 7, |_| {}).await;
     world.run();
-    until_left(&world, 0).await;
+    network.until_taken(100).await;
+    world.empty().await;
     assert_eq!(network.most_at_a_host.load(Ordering::Relaxed), 4);
     assert_eq!(network.dialled.load(Ordering::Relaxed), 4);
     let taken = network.taken.lock().unwrap()["d7.example"].clone();
@@ -312,18 +318,18 @@ async fn a_dead_host_is_dialled_once_however_much_waits() {
 async fn makes_way(other: usize, change: impl FnOnce(&mut Settings)) {
     let (world, network) = many_for_one_domain(100, 7, change).await;
     world.run();
-    until_left(&world, 90).await;
+    network.until_taken(10).await;
     assert_eq!(network.open.lock().unwrap().values().sum::<usize>(), 2);
     submit(&world, 100, other).await;
     let begun = network.taken.lock().unwrap()["d7.example"].len();
-    while !network.taken.lock().unwrap().contains_key(&format!("d{other}.example")) {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let other = format!("d{other}.example");
+    network.until(|taken| taken.contains_key(&other)).await;
     // One message each may have been on its way over either connection, and some more until the other domain was served: how
     // many depends on the machine, but without making way it would be all 90.
     let waited = network.taken.lock().unwrap()["d7.example"].len() - begun;
     assert!(waited <= 45, "{waited} messages went first");
-    until_left(&world, 0).await;
+    network.until_taken(101).await;
+    world.empty().await;
     assert_eq!(network.most_open.load(Ordering::Relaxed), 2);
 }
 
